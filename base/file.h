@@ -1,0 +1,94 @@
+// Files, whole or absent: what is written appears under its name only when every byte is on the
+// disk, and what is read is a regular file of the size that was looked at. Errors are
+// std::runtime_error, one line that names the path. Tested by tests/base/file_test.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace holdfast {
+
+/// A file descriptor that closes itself.
+class Descriptor {
+ public:
+  explicit Descriptor(int number = -1) : number_(number) {}
+  Descriptor(Descriptor&& other) noexcept : number_(other.release()) {}
+  Descriptor& operator=(Descriptor&& other) noexcept;
+  ~Descriptor();
+  int get() const { return number_; }
+  int release();
+
+ private:
+  int number_;
+};
+
+/// The whole contents of a regular file of at most `max_bytes`.
+std::string read_file(const std::filesystem::path& path, std::int64_t max_bytes);
+
+/// A regular file open for reading at any offset; safe to read from several threads.
+class File {
+ public:
+  explicit File(const std::filesystem::path& path);
+  const std::filesystem::path& path() const { return path_; }
+  /// Bytes, as of opening.
+  std::int64_t size() const { return size_; }
+  /// Fills `out` from `offset`; a file that ends before that is an error ("changed while it was
+  /// read").
+  void read(std::int64_t offset, std::span<std::byte> out) const;
+
+ private:
+  std::filesystem::path path_;
+  Descriptor descriptor_;
+  std::int64_t size_ = 0;
+};
+
+/// Writes a file beside its place and moves it there in commit(). Without commit() nothing is left
+/// behind. An existing file is replaced and its mode kept; a link, a folder or a device at `path`
+/// is refused.
+class FileWriter {
+ public:
+  explicit FileWriter(std::filesystem::path path);
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+  ~FileWriter();
+  void append(std::span<const std::byte> bytes);
+  void append(std::string_view text);
+  /// Syncs the file, moves it to its name and syncs the folder. Nothing may be appended afterwards.
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  Descriptor descriptor_;
+};
+
+/// Replaces or creates `path` with `contents`, as FileWriter does.
+void write_file(const std::filesystem::path& path, std::string_view contents);
+
+/// Writes a folder beside its place and moves it there, whole, in commit(). Without commit()
+/// nothing is left behind.
+class DirectoryWriter {
+ public:
+  /// The parent of `path` must exist; `path` itself must be absent or a folder.
+  explicit DirectoryWriter(std::filesystem::path path);
+  DirectoryWriter(const DirectoryWriter&) = delete;
+  DirectoryWriter& operator=(const DirectoryWriter&) = delete;
+  ~DirectoryWriter();
+  /// The temporary folder: write the files here, by any means.
+  const std::filesystem::path& temporary() const { return temporary_; }
+  /// Syncs every file and folder, moves the folder to its name and syncs the parent. A folder that
+  /// was there changes places with the new one (atomically where the file system can); its files
+  /// that the new one also has are deleted, and should it hold others it is kept beside as
+  /// `<name>.old-N`, which is returned (else an empty path).
+  std::filesystem::path commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+};
+
+}  // namespace holdfast
