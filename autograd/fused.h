@@ -1,0 +1,51 @@
+// The fused operations that BERT is made of, on packed batches (tensor (N, C) of all tokens; no padding anywhere). Each equals
+// its composed twin from autograd/ops.h, in double to 1e-12 (tests/autograd).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "autograd/ops.h"
+
+namespace holdfast {
+
+/// Where the rows of a packed batch come from.
+struct Packing {
+  Tensor offsets;  // (B+1) i32: text b is rows [offsets[b], offsets[b+1])
+  Tensor slots;    // (N) i32: place of the row's text in the global batch (dropout keys)
+  Tensor tokens;   // (N) i32: place of the row in its text
+  std::int64_t texts() const { return offsets.numel() - 1; }
+  std::int64_t rows() const { return slots.numel(); }
+};
+
+enum class Activation { none, gelu_erf, gelu_tanh, tanh, relu };
+
+/// y = f(x W^T + b): x (N, I), weight (O, I), bias (O) -> (N, O). One GEMM, then bias and f in one pass.
+/// Saves x and, for GELU, the pre-activation; for tanh and relu y.
+Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::none);
+
+/// Multi-head attention within the texts of a packed batch [Vaswani et al. 2017, eq. 1]. qkv (N, 3C) holds queries, keys and
+/// values side by side, heads of D = C/H channels within each -> (N, C). For text b, head h:
+///   P = softmax(Q K^T / sqrt(D)),  y = dropout(P) V.
+/// Probabilities never exist as a whole: tiles of queries, recomputed in backward from the saved log-sum-exp (N, H).
+/// Dropout of P[q, k] of head h uses channel h * 65536 + k of row (slot, token q).
+Var attention(const Var& qkv, std::int64_t heads, const Packing& packing, const DropoutKey& dropout);
+
+/// y = LN(residual + dropout(x)); x, residual (N, C). Saves xhat, rstd. Dropout as in dropout().
+Var dropout_residual_layer_norm(const Var& x, const Var& residual, const Var& gamma, const Var& beta, double eps,
+                                const DropoutKey& dropout, const Packing& packing);
+
+/// y = dropout(LN(words[ids] + positions[pos] + types[type_ids])): tables (V,C), (P,C), (Y,C); ids, pos, type_ids (N) i32.
+/// Saves xhat, rstd. Throws std::invalid_argument for an id outside its table, naming the table.
+Var embedding_layer_norm(const Var& words, const Var& positions, const Var& types, const Tensor& ids, const Tensor& pos,
+                         const Tensor& type_ids, const Var& gamma, const Var& beta, double eps, const DropoutKey& dropout,
+                         const Packing& packing);
+
+/// Weighted mean of softmax cross entropies with label smoothing s:
+///   loss = sum_n w_n [ -(1-s) log p_n[y_n] - s/K sum_k log p_n[k] ],  p = softmax(logits)
+/// logits (N, K), labels (N) i32, weights (N) of the logits' type (1/B each for the plain mean) -> scalar. Sums in double.
+/// Saves p.
+Var softmax_cross_entropy(const Var& logits, const Tensor& labels, const Tensor& weights, double smoothing = 0.0);
+
+}  // namespace holdfast

@@ -1,0 +1,30 @@
+// Matrix multiplication. OpenBLAS and oneDNN are called single-threaded from fixed tiles of our own, so that the bits do
+// not depend on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace holdfast {
+
+enum class Trans { no, yes };
+
+/// C = alpha op(A) op(B) + beta C, row-major; op(A) is (M,K), op(B) (K,N), C (M,N), with leading dimensions lda, ldb, ldc
+/// (elements from one row to the next as stored). beta = 0 assigns: C may hold anything. Cut into tiles over M and N by a
+/// rule of (M, N, K) alone, tiles in parallel. T is float or double.
+template <class T>
+void gemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, T alpha, const T* A, std::int64_t lda,
+          const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc);
+
+/// The same in the calling thread, as one call: for small matrices inside a parallel loop.
+template <class T>
+void gemm_serial(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, T alpha, const T* A,
+                 std::int64_t lda, const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc);
+
+/// Which library multiplies f32 and f64, their versions and the kernels they chose, for ledgers and `info`.
+std::string gemm_description();
+
+/// Rows of op(A) that gemm has multiplied by parameters since the start, over all calls (tests count real tokens with it).
+std::int64_t gemm_rows();
+
+}  // namespace holdfast

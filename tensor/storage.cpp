@@ -1,0 +1,111 @@
+#include "tensor/storage.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace holdfast {
+namespace {
+
+constexpr std::int64_t kAlignment = 64;
+
+// Sizes are rounded up to 1/8 of their power of two: a block serves requests of nearly its size, and at most an eighth is
+// wasted, so that batches of slightly different length share blocks.
+std::int64_t block_size(std::int64_t bytes) {
+  std::int64_t step = kAlignment;
+  while (step * 16 <= bytes) step *= 2;
+  return std::max(kAlignment, (bytes + step - 1) / step * step);
+}
+
+class Pool {
+ public:
+  std::byte* take(std::int64_t block) {
+    std::lock_guard lock(mutex_);
+    if (budget_ > 0 && use_.live + block > budget_) {
+      throw std::runtime_error("[memory] " + std::to_string(use_.live + block) + " bytes wanted, the budget is " +
+                               std::to_string(budget_) + ": raise memory_budget, or lower batch_size or max_length");
+    }
+    std::byte* data = nullptr;
+    auto& free = free_[block];
+    if (!free.empty()) {
+      data = free.back();
+      free.pop_back();
+      use_.cached -= block;
+    } else {
+      data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, static_cast<std::size_t>(block)));
+      if (data == nullptr) throw std::bad_alloc();
+    }
+    use_.live += block;
+    use_.peak = std::max(use_.peak, use_.live);
+    return data;
+  }
+
+  void give_back(std::byte* data, std::int64_t block) {
+    std::lock_guard lock(mutex_);
+    use_.live -= block;
+    use_.cached += block;
+    free_[block].push_back(data);
+  }
+
+  void release() {
+    std::lock_guard lock(mutex_);
+    for (auto& [block, free] : free_) {
+      for (std::byte* data : free) std::free(data);
+    }
+    free_.clear();
+    use_.cached = 0;
+  }
+
+  MemoryUse use() {
+    std::lock_guard lock(mutex_);
+    return use_;
+  }
+  void reset_peak() {
+    std::lock_guard lock(mutex_);
+    use_.peak = use_.live;
+  }
+  void set_budget(std::int64_t bytes) {
+    std::lock_guard lock(mutex_);
+    budget_ = bytes;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<std::int64_t, std::vector<std::byte*>> free_;
+  MemoryUse use_;
+  std::int64_t budget_ = 0;
+};
+
+// Never destroyed: tensors with static storage may outlive any other static object.
+Pool& pool() {
+  alignas(Pool) static std::byte memory[sizeof(Pool)];
+  static Pool* instance = new (memory) Pool();
+  return *instance;
+}
+
+}  // namespace
+
+MemoryUse memory_use() { return pool().use(); }
+void reset_memory_peak() { pool().reset_peak(); }
+void set_memory_budget(std::int64_t bytes) { pool().set_budget(bytes); }
+void release_cached_memory() { pool().release(); }
+
+Storage::Storage(std::int64_t bytes) : bytes_(bytes) {
+  if (bytes < 0) throw std::invalid_argument("[storage] negative size");
+  block_ = block_size(bytes);
+  data_ = pool().take(block_);
+}
+
+Storage::Storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner)
+    : data_(static_cast<std::byte*>(data)), bytes_(bytes), owner_(std::move(owner)) {}
+
+Storage::~Storage() {
+  if (block_ > 0) pool().give_back(data_, block_);
+}
+
+}  // namespace holdfast

@@ -1,0 +1,45 @@
+// Memory of tensors: blocks from a caching pool that counts live and peak bytes. A training step asks for the same sizes
+// again and again; a cached block is neither mapped nor faulted anew.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+namespace holdfast {
+
+struct MemoryUse {
+  std::int64_t live = 0;    // bytes in blocks that tensors hold
+  std::int64_t peak = 0;    // highest `live` since the start or the last reset_peak()
+  std::int64_t cached = 0;  // bytes in free blocks kept for reuse
+};
+
+MemoryUse memory_use();
+void reset_memory_peak();
+/// Bytes that live blocks may reach together; 0: no limit. An allocation beyond it throws std::runtime_error.
+void set_memory_budget(std::int64_t bytes);
+/// Gives the free blocks back to the system.
+void release_cached_memory();
+
+/// A block of memory, 64-byte aligned, contents unspecified when new. Blocks come from and return to the pool.
+class Storage {
+ public:
+  /// Throws std::invalid_argument when bytes < 0, std::runtime_error beyond the budget, std::bad_alloc.
+  explicit Storage(std::int64_t bytes);
+  /// Memory of someone else's, kept alive by `owner`; may be read-only (a mapped file).
+  Storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  std::byte* data() const { return data_; }
+  std::int64_t bytes() const { return bytes_; }
+
+ private:
+  std::byte* data_ = nullptr;
+  std::int64_t bytes_ = 0;
+  std::int64_t block_ = 0;  // size of the pool's block; 0 for foreign memory
+  std::shared_ptr<void> owner_;
+};
+
+}  // namespace holdfast
