@@ -1,0 +1,60 @@
+// The parameter arena: all parameters of a model in one contiguous buffer, gradients in another of the same layout. Whatever is
+// arithmetic over theta (AdamW, clipping, EWC, hashing, merging, checkpoints) is one short function over flat spans.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autograd/var.h"
+
+namespace holdfast {
+
+/// A tensor of a model file: a Hugging Face name and its slice of the arena. Several may make up one Parameter: queries, keys and
+/// values are one GEMM over one slice with three names.
+struct NamedSlice {
+  std::string name;          // without the "bert." prefix for the encoder; heads: "classifier.weight" ("heads.<task>.weight" internally)
+  Shape shape;
+  std::int64_t offset = 0;   // elements from the arena's start
+  std::int64_t size = 0;
+  int layer = 0;             // 0 embeddings, 1..L encoder layers, L+1 pooler and heads
+  bool decay = true;         // false for biases and layer norms
+  std::string task;          // the head's task; empty for what all tasks share
+};
+
+class ParameterArena {
+ public:
+  /// Declares a parameter made of slices stacked along the first axis. Returns its index. Only before allocate().
+  std::size_t declare(std::string name, const Shape& shape, std::vector<NamedSlice> slices);
+  /// Allocates values (zeros) and gradients in the order of declaration; each parameter begins at a multiple of 16 elements, the
+  /// gaps between are zeros that never change.
+  void allocate(DType dtype);
+
+  DType dtype() const { return values_.dtype(); }
+  std::int64_t numel() const { return values_.numel(); }   // gaps included
+  /// Trainable elements, gaps excluded.
+  std::int64_t parameter_count() const;
+  const Tensor& values() const { return values_; }  // (n)
+  const Tensor& grads() const { return grads_; }    // (n); gaps are zero
+  Parameter& operator[](std::size_t index) { return parameters_[index]; }
+  std::deque<Parameter>& parameters() { return parameters_; }
+  const std::vector<NamedSlice>& slices() const { return slices_; }  // in arena order
+  const NamedSlice* find(std::string_view name) const;
+  /// The slice's values as a tensor view.
+  Tensor value(const NamedSlice& slice) const;
+  /// Forgets all gradients. A gradient slice that no backward pass then reaches is stale: call clear_unreached() before reading grads().
+  void zero_grad();
+  /// Sets the gradients of parameters that no backward pass has reached to zero; returns their names.
+  std::vector<std::string> clear_unreached();
+
+ private:
+  std::deque<Parameter> parameters_;  // stable addresses
+  std::vector<NamedSlice> slices_;
+  std::vector<std::int64_t> offsets_;
+  Tensor values_, grads_;
+};
+
+}  // namespace holdfast
