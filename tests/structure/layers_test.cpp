@@ -1,0 +1,96 @@
+// The layer diagram of DESIGN.md, checked: no file includes upward, third-party headers stand behind their walls, and kernels
+// compiled for one instruction set leave no weak symbol that the linker could hand to another.
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <set>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Include {
+  fs::path file;
+  std::string header;
+};
+
+std::vector<Include> includes_below(const std::string& folder) {
+  std::vector<Include> found;
+  const fs::path root = fs::path(HOLDFAST_SOURCE) / folder;
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
+    std::ifstream in(entry.path());
+    for (std::string line; std::getline(in, line);) {
+      if (!line.starts_with("#include ")) continue;
+      found.push_back({fs::relative(entry.path(), HOLDFAST_SOURCE), line.substr(10, line.find_first_of("\">", 10) - 10)});
+    }
+  }
+  return found;
+}
+
+TEST(Layers, NoIncludePointsUpward) {
+  const std::map<std::string, std::set<std::string>> allowed{
+      {"base", {}},
+      {"tensor", {"base"}},
+      {"autograd", {"base", "tensor"}},
+      {"nn", {"base", "tensor", "autograd"}},
+      {"tokenizer", {"base"}},
+      {"train", {"base", "tensor", "autograd", "nn", "tokenizer"}},
+      {"cli", {"base", "tensor", "autograd", "nn", "tokenizer", "train"}}};
+  for (const auto& [folder, below] : allowed) {
+    const std::vector<Include> includes = includes_below(folder);
+    EXPECT_FALSE(includes.empty()) << folder;
+    for (const auto& [file, header] : includes) {
+      const std::string top = header.substr(0, header.find('/'));
+      if (top == header || !allowed.contains(top)) continue;  // a system header
+      EXPECT_TRUE(top == folder || below.contains(top)) << file << " includes " << header;
+    }
+  }
+}
+
+TEST(Layers, ThirdPartyHeadersStandInOneFile) {
+  const std::map<std::string, std::set<std::string>> walls{
+      {"cblas.h", {"tensor/blas.cpp"}}, {"dnnl.h", {"tensor/blas.cpp"}}, {"omp.h", {"tensor/blas.cpp"}},
+      {"nlohmann/", {"base/json.cpp"}}, {"xxhash.h", {"base/hash.cpp"}}};
+  std::set<std::string> icu_files;
+  for (const char* folder : {"base", "tensor", "autograd", "nn", "tokenizer", "train", "cli"}) {
+    for (const auto& [file, header] : includes_below(folder)) {
+      if (header.starts_with("unicode/")) icu_files.insert(file.string());
+      for (const auto& [prefix, files] : walls) {
+        if (header.starts_with(prefix)) {
+          EXPECT_TRUE(files.contains(file.string())) << file << " includes " << header;
+        }
+      }
+    }
+  }
+  EXPECT_EQ(icu_files.size(), 1U);
+}
+
+TEST(Layers, KernelObjectsHoldNoWeakSymbols) {
+  std::istringstream objects(HOLDFAST_KERNEL_OBJECTS);
+  int files = 0;
+  for (std::string object; std::getline(objects, object, '|'); ++files) {
+    const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(("nm -C '" + object + "'").c_str(), "r"), pclose);
+    ASSERT_NE(pipe, nullptr);
+    std::array<char, 4096> line{};
+    int symbols = 0;
+    while (std::fgets(line.data(), line.size(), pipe.get()) != nullptr) {
+      const std::string text(line.data());
+      ++symbols;
+      EXPECT_EQ(text.find(" W "), std::string::npos) << object << ": " << text;
+      EXPECT_EQ(text.find(" V "), std::string::npos) << object << ": " << text;
+    }
+    EXPECT_GT(symbols, 0) << object;
+  }
+  EXPECT_GT(files, 0);
+}
+
+}  // namespace
