@@ -1,0 +1,123 @@
+// A run of a recipe from its files to its output folder: check everything, evaluate, select,
+// measure importance, train, evaluate, save. One step is in train/step.cpp. Tested by
+// tests/train/trainer_test.cpp.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/evaluate.h"
+#include "train/recipe.h"
+#include "train/statistics.h"
+
+namespace holdfast {
+
+/// How far a phase is.
+struct Progress {
+  std::string phase;                 // "read", "evaluate", "select", "fisher", "train", "save"
+  std::string detail;                // task or arm; may be empty
+  std::int64_t done = 0, total = 0;  // steps of "train", texts of the others
+  double tokens_per_second = 0;      // over the phase so far; 0: not known
+  double seconds_left = -1;          // below 0: not known
+  double loss = 0;                   // "train": the step's
+};
+
+/// One evaluation during training, on the validation splits.
+struct CurvePoint {
+  struct Task {
+    std::string name;
+    double accuracy = 0, loss = 0;
+  };
+  std::int64_t step = 0;    // 0: before training
+  double share = 0;         // of the batch from old data, from here on
+  std::vector<Task> tasks;  // those that have a validation split, old ones first
+};
+
+/// Numbers of one step, a line of ledger.jsonl.
+struct StepRecord {
+  std::int64_t step = 0;          // from 1
+  double loss = 0;                // task loss, mean over the batch
+  std::vector<double> task_loss;  // mean over the task's texts in the batch; NaN: none drawn
+  double grad_norm = 0;           // of the task gradient before clipping
+  bool clipped = false;
+  double penalty = 0;                  // the penalties' value
+  double rate_low = 0, rate_high = 0;  // learning rates of the bottom and the top layer
+  double share = 0;                    // asked of old data
+  std::int64_t old_texts = 0, tokens = 0;
+  double seconds = 0;
+};
+
+/// The controller has raised the old data's share.
+struct Action {
+  std::int64_t step = 0;
+  double share = 0;  // from here on
+  std::string why;
+};
+
+/// One task before and after training, on its test split.
+struct TaskResult {
+  std::string name;
+  bool old = false;
+  std::optional<Evaluation> before, after;  // empty: there is no test split
+  std::optional<PairedComparison> paired;   // before against after, the same texts
+  std::optional<Evaluation> valid;          // after training, on the validation split
+};
+
+/// Seconds of the parts of a run.
+struct Seconds {
+  double read = 0, select = 0, fisher = 0, train = 0, evaluate = 0, save = 0;
+  /// What a comparison of two arms counts: all but reading and saving.
+  double computing() const { return select + fisher + train + evaluate; }
+};
+
+struct RunResult {
+  Recipe recipe;  // resolved
+  bool interrupted = false;
+  std::int64_t steps = 0;   // taken
+  std::int64_t tokens = 0;  // trained on
+  Seconds seconds;
+  std::vector<TaskResult> tasks;  // old ones in the recipe's order, then the new one
+  std::vector<CurvePoint> curve;
+  std::vector<StepRecord> ledger;
+  std::vector<Action> actions;
+  std::int64_t replayed = 0;     // old texts kept
+  double mean_fisher = 0;        // over the penalised parameters with F > 0
+  double penalty_share = 0;      // mean over steps of penalty / (task loss + penalty)
+  double max_penalty_share = 0;  // its highest value
+  std::int64_t peak_bytes = 0;   // of tensors
+  std::vector<std::string> notices;
+
+  const TaskResult& fresh() const { return tasks.back(); }
+};
+
+/// What a run tells while it goes. All may be empty; they are called in the calling thread.
+struct Hooks {
+  std::function<void(const Progress&)> progress;
+  std::function<void(const std::string&)> notice;  // one line
+  std::function<void(const CurvePoint&)> evaluated;
+  std::function<void(const Action&)> acted;
+  /// When it becomes true the step is finished, the model saved as usual and the result
+  /// interrupted.
+  const std::atomic<bool>* stop = nullptr;
+};
+
+/// Thrown before the first step: usage, recipe or an input file (exit status 2). Nothing has been
+/// written then. Whatever else run_recipe() throws came later (exit status 1).
+class Refused : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+/// Runs a recipe and writes its output folder. An output folder that is neither empty nor an
+/// earlier run's is refused; an earlier run's is replaced.
+RunResult run_recipe(const Recipe& recipe, const Hooks& hooks = {});
+
+/// Checks a recipe with all its files as run_recipe() does before the first step, and computes
+/// nothing (`--dry-run`): the resolved recipe, with what was noticed. Throws Refused.
+RunResult check_recipe(const Recipe& recipe, const Hooks& hooks = {});
+
+}  // namespace holdfast
