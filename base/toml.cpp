@@ -20,12 +20,16 @@ Toml Toml::list(Array values) {
   return toml;
 }
 
-std::runtime_error Toml::error(std::string_view fact) const {
-  std::string message;
-  if (file_) {
-    message = *file_ + ':' + std::to_string(position_.line) + ':' +
-              std::to_string(position_.column) + ": ";
+std::string Toml::where() const {
+  if (!file_) {
+    return "";
   }
+  return *file_ + ':' + std::to_string(position_.line) + ':' + std::to_string(position_.column) +
+         ": ";
+}
+
+std::runtime_error Toml::error(std::string_view fact) const {
+  std::string message = where();
   message += key_.empty() ? "this value" : utf8::printable(key_);
   return std::runtime_error(message.append(" ").append(fact));
 }
