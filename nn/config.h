@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "autograd/fused.h"
@@ -21,9 +22,11 @@ struct BertConfig {
 
   /// Reads config.json; every impossible or unsupported value is named (reliability.md's catalogue).
   static BertConfig load(const std::filesystem::path& file);
-  /// tiny 2x128, mini 4x256, small 4x512, base 12x768 (heads of 64 channels).
+  /// tiny 2x128, mini 4x256, small 4x512, base 12x768 (heads of 64 channels). Throws std::invalid_argument for another name.
   static BertConfig preset(std::string_view name);
-  void save(const std::filesystem::path& file, const std::vector<std::string>& labels) const;
+  /// Writes config.json as transformers does (keys sorted, indent 2): a BertForSequenceClassification with these labels, or a
+  /// BertModel when there are none. `dtype` is that of the weights beside it.
+  void save(const std::filesystem::path& file, const std::vector<std::string>& labels, DType dtype = DType::f32) const;
 };
 
 }  // namespace holdfast

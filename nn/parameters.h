@@ -27,10 +27,13 @@ struct NamedSlice {
 
 class ParameterArena {
  public:
-  /// Declares a parameter made of slices stacked along the first axis. Returns its index. Only before allocate().
+  static constexpr std::int64_t kAlignment = 16;  // elements
+
+  /// Declares a parameter made of slices stacked along the first axis (their offset and size are filled in here). Returns its
+  /// index. Throws std::logic_error after allocate() and when the slices do not make up the shape.
   std::size_t declare(std::string name, const Shape& shape, std::vector<NamedSlice> slices);
-  /// Allocates values (zeros) and gradients in the order of declaration; each parameter begins at a multiple of 16 elements, the
-  /// gaps between are zeros that never change.
+  /// Allocates values (zeros) and gradients in the order of declaration; each parameter begins at a multiple of
+  /// kAlignment elements, the gaps between are zeros that never change.
   void allocate(DType dtype);
 
   DType dtype() const { return values_.dtype(); }
@@ -45,6 +48,8 @@ class ParameterArena {
   const NamedSlice* find(std::string_view name) const;
   /// The slice's values as a tensor view.
   Tensor value(const NamedSlice& slice) const;
+  /// The slice's gradient as a tensor view.
+  Tensor grad(const NamedSlice& slice) const;
   /// Forgets all gradients. A gradient slice that no backward pass then reaches is stale: call clear_unreached() before reading grads().
   void zero_grad();
   /// Sets the gradients of parameters that no backward pass has reached to zero; returns their names.
@@ -53,7 +58,9 @@ class ParameterArena {
  private:
   std::deque<Parameter> parameters_;  // stable addresses
   std::vector<NamedSlice> slices_;
-  std::vector<std::int64_t> offsets_;
+  std::vector<std::int64_t> offsets_;  // of each parameter
+  std::vector<Shape> shapes_;
+  std::int64_t end_ = 0;  // where the next parameter begins
   Tensor values_, grads_;
 };
 
