@@ -130,7 +130,7 @@ class Json::Builder {
   // nlohmann calls this for numbers with a minus sign: -0 must not become the integer 0.
   bool number_integer(std::int64_t value) { return add(value == 0 ? Json(-0.0) : Json(value)); }
   bool number_unsigned(std::uint64_t value) {
-    if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    if (!std::in_range<std::int64_t>(value)) {
       throw too_large(std::to_string(value));
     }
     return add(Json(value));
@@ -283,7 +283,7 @@ Json Json::list(Array values) {
 }
 
 std::int64_t Json::checked(std::uint64_t value) {
-  if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+  if (!std::in_range<std::int64_t>(value)) {
     throw std::invalid_argument("[json] " + std::to_string(value) + " is above 2^63 - 1");
   }
   return static_cast<std::int64_t>(value);

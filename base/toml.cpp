@@ -28,6 +28,13 @@ std::string Toml::where() const {
          ": ";
 }
 
+std::int64_t Toml::checked(std::uint64_t value) {
+  if (!std::in_range<std::int64_t>(value)) {
+    throw std::invalid_argument("[toml] " + std::to_string(value) + " is above 2^63 - 1");
+  }
+  return static_cast<std::int64_t>(value);
+}
+
 std::runtime_error Toml::error(std::string_view fact) const {
   std::string message = where();
   message += key_.empty() ? "this value" : utf8::printable(key_);

@@ -29,6 +29,9 @@ class Toml {
   Toml(bool value) : value_(value) {}
   template <std::signed_integral Integer>
   Toml(Integer value) : value_(static_cast<std::int64_t>(value)) {}
+  /// Throws std::invalid_argument above 2^63 - 1.
+  template <std::unsigned_integral Integer>
+  requires(!std::same_as<Integer, bool>) Toml(Integer value) : value_(checked(value)) {}
   Toml(double value) : value_(value) {}
   Toml(std::string value) : value_(std::move(value)) {}
   Toml(std::string_view value) : value_(std::string(value)) {}
@@ -99,6 +102,7 @@ class Toml {
   // How a table or array came to be, which decides what may still be added to it.
   enum class Made { value, prefix_of_header, header, dotted_key, array_of_tables };
 
+  static std::int64_t checked(std::uint64_t value);
   std::runtime_error wrong_type(std::string_view wanted) const;
 
   std::variant<bool, std::int64_t, double, std::string, Array, Table> value_;
