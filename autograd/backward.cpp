@@ -44,6 +44,23 @@ std::vector<Node*> topological_order(Node* root) {
 
 }  // namespace
 
+// Releases the inputs one after another: a node that was kept alive by this one alone first hands over its own inputs, so
+// that a chain of a million nodes is not a million nested destructor calls.
+Node::~Node() {
+  std::vector<std::shared_ptr<Node>> released;
+  const auto take_inputs = [&](Node& node) {
+    for (Edge& edge : node.inputs_) {
+      if (edge.node_ != nullptr) released.push_back(std::move(edge.node_));
+    }
+  };
+  take_inputs(*this);
+  while (!released.empty()) {
+    const std::shared_ptr<Node> node = std::move(released.back());
+    released.pop_back();
+    if (node.use_count() == 1) take_inputs(*node);
+  }
+}
+
 struct Gradients::Slots {
   struct Slot {
     Tensor gradient;
@@ -63,21 +80,21 @@ Parameter* Gradients::parameter(std::size_t input) const {
 }
 
 void Gradients::add(std::size_t input, Tensor gradient) {
-  const Var& var = node_->inputs().at(input);
-  if (!var.requires_grad()) return;
-  if (gradient.shape() != var.shape() || gradient.dtype() != var.dtype()) {
+  const Edge& edge = node_->inputs().at(input);
+  if (!edge.requires_grad()) return;
+  if (gradient.shape() != edge.shape() || gradient.dtype() != edge.dtype()) {
     throw std::logic_error("[" + std::string(node_->name()) + "] gradient of input " + std::to_string(input) + " has shape " +
-                           gradient.shape().text() + ", the input has " + var.shape().text());
+                           gradient.shape().text() + ", the input has " + edge.shape().text());
   }
-  if (Parameter* leaf = parameter(input)) return parameters_->dense(*leaf, gradient);
-  Slots::Slot& slot = slots_->of[var.node().get()];
+  if (Parameter* leaf = parameter(input)) return parameters_->dense(*leaf, gradient.contiguous());
+  Slots::Slot& slot = slots_->of[edge.node().get()];
   if (!slot.gradient.defined()) {
     slot.gradient = std::move(gradient);
     return;
   }
   if (!slot.owned) slot.gradient = slot.gradient.clone(), slot.owned = true;
   const Tensor dense = gradient.contiguous();
-  dispatch(var.dtype(), node_->name(), [&]<class T>() {
+  dispatch(edge.dtype(), node_->name(), [&]<class T>() {
     kernels::best<kernels::Elementwise<T>>().accumulate(dense.data<T>(), slot.gradient.data<T>(), dense.numel());
   });
 }
@@ -89,14 +106,14 @@ void backward(const Var& out, const Tensor& dout, ParameterGradients& parameters
   if (dout.shape() != out.shape() || dout.dtype() != out.dtype()) {
     throw std::invalid_argument("[backward] the gradient has shape " + dout.shape().text() + ", the value " + out.shape().text());
   }
-  if (const auto* leaf = dynamic_cast<LeafNode*>(out.node().get())) return parameters.dense(leaf->parameter(), dout);
+  if (const auto* leaf = dynamic_cast<LeafNode*>(out.node().get())) return parameters.dense(leaf->parameter(), dout.contiguous());
   Gradients::Slots slots;
   slots.of[out.node().get()].gradient = dout;
   std::vector<Node*> order = topological_order(out.node().get());
   for (auto node = order.rbegin(); node != order.rend(); ++node) {
     const auto slot = slots.of.find(*node);
     if (slot == slots.of.end()) continue;
-    const Tensor gradient = std::move(slot->second.gradient);
+    const Tensor gradient = slot->second.gradient.contiguous();
     slots.of.erase(slot);
     Gradients gradients(**node, slots, parameters);
     (*node)->backward(gradient, gradients);

@@ -60,14 +60,32 @@ class ParameterGradients {
   virtual void norm(Parameter& gamma, Parameter& beta, const Tensor& xhat, const Tensor& dout) = 0;
   /// y[n] = table[ids[n]]: dout (N,C), ids (N) i32. Adds dtable[id] = sum of dout over the rows with that id.
   virtual void embedding(Parameter& table, const Tensor& ids, const Tensor& dout) = 0;
-  /// Any other use of a parameter as an input: its gradient, whole.
+  /// Any other use of a parameter as an input: its gradient, whole and contiguous.
   virtual void dense(Parameter& parameter, const Tensor& gradient) = 0;
 };
 
-/// An operation in the graph. Implementations live in autograd/ops.
+/// An input of an operation: where its gradient goes. It does not keep the input's value; a node that needs it in its
+/// backward saves the tensor itself, so that the memory of all others is free as soon as the computation has passed.
+class Edge {
+ public:
+  explicit Edge(const Var& input) : node_(input.node()), shape_(input.shape()), dtype_(input.dtype()) {}
+  const std::shared_ptr<Node>& node() const { return node_; }
+  const Shape& shape() const { return shape_; }
+  DType dtype() const { return dtype_; }
+  bool requires_grad() const { return node_ != nullptr; }
+
+ private:
+  friend class Node;
+  std::shared_ptr<Node> node_;
+  Shape shape_;
+  DType dtype_;
+};
+
+/// An operation in the graph. Implementations live in autograd/ops. They save tensors, never Vars: a graph of any depth is
+/// taken down without recursion through its edges.
 class Node {
  public:
-  virtual ~Node() = default;
+  virtual ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
@@ -75,19 +93,20 @@ class Node {
   virtual std::string_view name() const = 0;
 
   /// Given dout, the gradient with respect to the output, hands to `gradients` the gradient with respect to each input
-  /// that wants one. Must not keep or change state: a graph may be walked several times with different dout.
+  /// that wants one. dout is contiguous. Must not keep or change state: a graph may be walked several times with
+  /// different dout.
   virtual void backward(const Tensor& dout, Gradients& gradients) = 0;
 
-  const std::vector<Var>& inputs() const { return inputs_; }
+  const std::vector<Edge>& inputs() const { return inputs_; }
 
  protected:
-  explicit Node(std::vector<Var> inputs) : inputs_(std::move(inputs)) {}
+  explicit Node(const std::vector<Var>& inputs) : inputs_(inputs.begin(), inputs.end()) {}
   Node() = default;
 
  private:
   friend void backward(const Var&, const Tensor&, ParameterGradients&);
   friend class Gradients;
-  std::vector<Var> inputs_;
+  std::vector<Edge> inputs_;
 };
 
 /// What a backward function hands its results to. Adding up is the engine's job alone.
