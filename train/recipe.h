@@ -69,11 +69,10 @@ struct ReplayRecipe {
 
 /// [ewc]: the penalty lambda * sum_i F_i (theta_i - theta_old,i)^2.
 struct EwcRecipe {
-  double lambda = 0.3;               // on F normalised as below
-  std::string fisher = "true";       // or "empirical", "sampled", "sketch"
-  std::int64_t samples = 0;          // old texts for F; 0: min(1000, 5% of the old training texts)
-  std::string normalize = "mean";    // or "none", "max", "tensor"
-  std::string coupling = "coupled";  // to AdamW; or "decoupled": a proximal step after the update
+  double lambda = 0.3;             // on F normalised as below
+  std::string fisher = "true";     // or "empirical"
+  std::int64_t samples = 0;        // old texts for F; 0: min(1000, 5% of the old training texts)
+  std::string normalize = "mean";  // F over its mean where F > 0; or "none", "max"
 };
 
 /// [evaluation]: both tasks' validation splits, and the controller of the replay share.
