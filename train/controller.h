@@ -11,6 +11,8 @@ namespace holdfast {
 
 enum class DropKind { absolute, relative };
 enum class Gate { point, paired };
+std::string_view name_of(DropKind kind);
+std::string_view name_of(Gate gate);
 /// Throw std::invalid_argument naming the known ones.
 DropKind parse_drop_kind(std::string_view name);
 Gate parse_gate(std::string_view name);
