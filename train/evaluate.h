@@ -11,24 +11,19 @@
 #include "base/json.h"
 #include "nn/model.h"
 #include "train/sample.h"
+#include "train/statistics.h"
 
 namespace holdfast {
-
-/// One class of an evaluation; a ratio without a denominator is 0.
-struct ClassScore {
-  std::string label;
-  std::int64_t n = 0;  // texts of this class
-  double precision = 0, recall = 0, f1 = 0;
-};
 
 struct Evaluation {
   std::string task;
   std::int64_t n = 0, correct = 0;
   double accuracy = 0;
-  double ci95_low = 0, ci95_high = 0;  // Wilson interval of the accuracy
-  double macro_f1 = 0;                 // mean of F1 over the classes that occur, true or predicted
-  double loss = 0;                     // mean of -log p(label), in double
-  std::vector<ClassScore> per_class;   // in the head's order
+  Interval ci95;                      // Wilson's, of the accuracy
+  double macro_f1 = 0;                // mean of F1 over the classes that occur, true or predicted
+  double loss = 0;                    // mean of -log p(label), in double
+  std::vector<std::string> labels;    // the head's
+  std::vector<ClassRates> per_class;  // in the order of labels
   std::vector<std::vector<std::int64_t>> confusion;  // [true][predicted]
   std::vector<std::int32_t> predictions;             // class of each text, in the given order
 };
@@ -36,17 +31,17 @@ struct Evaluation {
 /// Called with texts and tokens done so far.
 using EvaluationProgress = std::function<void(std::int64_t texts, std::int64_t tokens)>;
 
-/// softmax of the head's logits, (N, K) row-major in the order of `samples`. Texts are packed by
-/// length into batches of at most `batch_tokens` tokens (one text at least), a rule of the texts
-/// alone. Throws std::runtime_error when a logit is not finite.
+/// softmax of the head's logits, (N, K) row-major in the order of `samples`. Texts are packed in
+/// that order into batches of at most `batch_tokens` tokens (one text at least). Throws
+/// std::runtime_error, naming the text, when a logit is not finite.
 std::vector<double> probabilities(Model& model, const Head& head, std::span<const Sample> samples,
                                   const EvaluationProgress& progress = {},
                                   std::int64_t batch_tokens = 4096);
 
-/// Evaluates `head` on samples whose labels are its classes. Throws std::invalid_argument for no
-/// samples or a label outside the head.
+/// Evaluates `head` on samples whose labels are its classes, batched likewise. Throws
+/// std::invalid_argument for no samples or a label outside the head.
 Evaluation evaluate(Model& model, const Head& head, std::span<const Sample> samples,
-                    const EvaluationProgress& progress = {});
+                    const EvaluationProgress& progress = {}, std::int64_t batch_tokens = 4096);
 
 /// The object that `holdfast evaluate --json` prints: task, n, accuracy, accuracy_ci95, macro_f1,
 /// loss, per_class, confusion.

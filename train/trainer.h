@@ -7,12 +7,12 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "train/evaluate.h"
 #include "train/recipe.h"
-#include "train/statistics.h"
 
 namespace holdfast {
 
@@ -58,13 +58,21 @@ struct Action {
   std::string why;
 };
 
+/// The same texts before and after training.
+struct PairedResult {
+  double drop = 0;                  // accuracy before - after
+  Interval drop_ci95;               // Newcombe's
+  double mcnemar_p = 1;             // exact, two-sided
+  std::int64_t negative_flips = 0;  // right before, wrong after
+};
+
 /// One task before and after training, on its test split.
 struct TaskResult {
   std::string name;
   bool old = false;
   std::optional<Evaluation> before, after;  // empty: there is no test split
-  std::optional<PairedComparison> paired;   // before against after, the same texts
-  std::optional<Evaluation> valid;          // after training, on the validation split
+  std::optional<PairedResult> paired;
+  std::optional<Evaluation> valid;  // after training, on the validation split
 };
 
 /// Seconds of the parts of a run.
