@@ -13,6 +13,7 @@
 
 #include "train/evaluate.h"
 #include "train/recipe.h"
+#include "train/step.h"
 
 namespace holdfast {
 
@@ -35,20 +36,6 @@ struct CurvePoint {
   std::int64_t step = 0;    // 0: before training
   double share = 0;         // of the batch from old data, from here on
   std::vector<Task> tasks;  // those that have a validation split, old ones first
-};
-
-/// Numbers of one step, a line of ledger.jsonl.
-struct StepRecord {
-  std::int64_t step = 0;          // from 1
-  double loss = 0;                // task loss, mean over the batch
-  std::vector<double> task_loss;  // mean over the task's texts in the batch; NaN: none drawn
-  double grad_norm = 0;           // of the task gradient before clipping
-  bool clipped = false;
-  double penalty = 0;                  // the penalties' value
-  double rate_low = 0, rate_high = 0;  // learning rates of the bottom and the top layer
-  double share = 0;                    // asked of old data
-  std::int64_t old_texts = 0, tokens = 0;
-  double seconds = 0;
 };
 
 /// The controller has raised the old data's share.
