@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "nn/batch.h"
@@ -20,17 +20,22 @@ struct DropoutPlan {
   bool active = false;
   std::uint64_t seed = 0;
   std::uint32_t step = 0;
-  /// The key of one dropout site ("embeddings", "layer.3.attention.probabilities", ...) with drop probability p.
+  /// The key of one dropout site ("embeddings", "layer.3.attention.probabilities", ...) with drop
+  /// probability p.
   DropoutKey at(std::string_view site, double p) const;
 };
 
-/// Named activations of a forward pass, "<module path>" -> value, filled when asked for (trace, audits).
+/// Named activations of a forward pass, "<module path>" -> value, filled when asked for (trace,
+/// audits).
 using ActivationTrace = std::vector<std::pair<std::string, Tensor>>;
 
 struct Head {
   std::string task;
   std::vector<std::string> labels;
   std::size_t weight = 0, bias = 0;  // indices into the arena
+  std::string slice_name(std::string_view kind) const {
+    return "heads." + task + '.' + std::string(kind);
+  }
 };
 
 /// What loading noticed: converted types, ignored tensors, a fresh head. One line each.
@@ -38,24 +43,43 @@ using Notices = std::vector<std::string>;
 
 class Model {
  public:
-  /// Reads a Hugging Face directory: config.json, model.safetensors (or a sharded index), weights with or without "bert." prefix;
-  /// and, if there, holdfast.json with heads.safetensors for further heads. The classifier in model.safetensors becomes the
-  /// head of the task that holdfast.json names, else of task "default"; a directory without classifier has no head.
-  /// Throws std::runtime_error naming every missing, unexpected or wrongly shaped tensor.
-  static Model load(const std::filesystem::path& directory, DType dtype, Notices* notices = nullptr);
-  /// A fresh model: weights normal(0, initializer_range), biases 0, norms 1, from the stream "init" of `seed`.
+  /// Reads a Hugging Face directory: config.json, model.safetensors (or a sharded index), weights
+  /// with or without "bert." prefix; and, if there, holdfast.json with heads.safetensors for
+  /// further heads. The classifier in model.safetensors becomes the head of the task that
+  /// holdfast.json names, else of task "default"; a directory without classifier has no head. Old
+  /// names (LayerNorm.gamma, LayerNorm.beta) are understood and position_ids skipped; heads of
+  /// other purposes (cls.*, qa_outputs.*) are ignored and a missing pooler starts fresh, each with
+  /// a notice; floats of other types are converted, with a notice. Throws std::runtime_error naming
+  /// every missing, unexpected or wrongly shaped tensor of the encoder, labels that contradict the
+  /// classifier, and weights that are not finite.
+  static Model load(const std::filesystem::path& directory, DType dtype,
+                    Notices* notices = nullptr);
+  /// A fresh model: weights normal(0, initializer_range), biases 0, norms 1; each slice from its
+  /// own stream "init/<name>" of `seed`.
   static Model create(const BertConfig& config, DType dtype, std::uint64_t seed);
 
-  /// Adds a fresh head (rebuilds the arena, values are kept). Throws std::invalid_argument if the task exists.
-  void add_head(const std::string& task, const std::vector<std::string>& labels, std::uint64_t seed);
+  /// Adds a fresh head. The arena is rebuilt: values are kept at their offsets, gradients and
+  /// references into it are lost. Throws std::invalid_argument if the task exists or has no name,
+  /// or the labels are none or not unique.
+  void add_head(const std::string& task, const std::vector<std::string>& labels,
+                std::uint64_t seed);
+  /// Rebuilds the arena as add_head() does. Throws std::invalid_argument if `from` is not there or
+  /// `to` is.
   void rename_head(const std::string& from, const std::string& to);
 
-  /// Writes config.json and model.safetensors so that transformers loads them as the classifier of `task`; all heads are in
-  /// heads.safetensors and holdfast.json. Files are written beside and renamed.
+  /// Writes config.json and model.safetensors so that transformers loads them as the classifier of
+  /// `task`; all heads are in heads.safetensors and holdfast.json. Files are written beside and
+  /// renamed; the bytes depend on nothing but the model. A model without heads is saved, with task
+  /// "", as a BertModel. Throws std::invalid_argument if it has no such head.
   void save(const std::filesystem::path& directory, std::string_view task) const;
 
   /// A deep copy (values only; gradients fresh).
   Model clone() const;
+
+  /// The name of a slice in model.safetensors when `task` is the primary: "bert.<name>",
+  /// "classifier.weight" or "classifier.bias"; of another task's head: its name in
+  /// heads.safetensors.
+  static std::string file_name(const NamedSlice& slice, std::string_view task);
 
   const BertConfig& config() const { return config_; }
   void set_dropout(double p);  // hidden, attention and classifier dropout of the recipe
@@ -68,14 +92,37 @@ class Model {
   /// Hidden states (N, C) of the last layer.
   Var encode(const Batch& batch, const DropoutPlan& dropout = {}, ActivationTrace* trace = nullptr);
   /// tanh(W h_[CLS] + b), (B, C), then the classifier's dropout.
-  Var pool(const Var& hidden, const Batch& batch, const DropoutPlan& dropout = {}, ActivationTrace* trace = nullptr);
+  Var pool(const Var& hidden, const Batch& batch, const DropoutPlan& dropout = {},
+           ActivationTrace* trace = nullptr);
   /// Logits (M, K) of a head for rows `rows` of `pooled` (all rows when undefined).
   Var logits(const Var& pooled, const Head& head, const Tensor& rows = {});
 
  private:
-  struct Layer;
+  struct Affine {
+    std::size_t weight = 0, bias = 0;  // indices into the arena
+  };
+  struct Layer {
+    Affine qkv, attention_output, attention_norm, intermediate, output, output_norm;
+  };
+
+  /// Declares all parameters; the arena is not yet allocated.
+  Model(BertConfig config, std::vector<Head> heads);
+  void declare();
+  void declare_layer(int layer);
+  Affine declare_affine(const std::string& name, std::int64_t out, std::int64_t in, int layer);
+  Affine declare_norm(const std::string& name, int layer);
+  /// Replaces the arena after a change of heads_; the slices that were there keep their places.
+  void rebuild();
+  /// The values that a slice has in a fresh model.
+  void initialize(const NamedSlice& slice, std::uint64_t seed);
+  Var encode_layer(std::size_t index, const Var& input, const Batch& batch,
+                   const DropoutPlan& dropout, ActivationTrace* trace);
+
   BertConfig config_;
   std::unique_ptr<ParameterArena> arena_;
+  std::size_t words_ = 0, positions_ = 0, types_ = 0;
+  Affine embedding_norm_, pooler_;
+  std::vector<Layer> layers_;
   std::vector<Head> heads_;
 };
 

@@ -1,5 +1,6 @@
-// The parameter arena: all parameters of a model in one contiguous buffer, gradients in another of the same layout. Whatever is
-// arithmetic over theta (AdamW, clipping, EWC, hashing, merging, checkpoints) is one short function over flat spans.
+// The parameter arena: all parameters of a model in one contiguous buffer, gradients in another of
+// the same layout. Whatever is arithmetic over theta (AdamW, clipping, EWC, hashing, merging,
+// checkpoints) is one short function over flat spans.
 #pragma once
 
 #include <cstdint>
@@ -13,31 +14,33 @@
 
 namespace holdfast {
 
-/// A tensor of a model file: a Hugging Face name and its slice of the arena. Several may make up one Parameter: queries, keys and
-/// values are one GEMM over one slice with three names.
+/// A tensor of a model file: a Hugging Face name and its slice of the arena. Several may make up
+/// one Parameter: queries, keys and values are one GEMM over one slice with three names.
 struct NamedSlice {
-  std::string name;          // without the "bert." prefix for the encoder; heads: "classifier.weight" ("heads.<task>.weight" internally)
+  std::string name;  // without the "bert." prefix for the encoder; heads: "classifier.weight"
+                     // ("heads.<task>.weight" internally)
   Shape shape;
-  std::int64_t offset = 0;   // elements from the arena's start
+  std::int64_t offset = 0;  // elements from the arena's start
   std::int64_t size = 0;
-  int layer = 0;             // 0 embeddings, 1..L encoder layers, L+1 pooler and heads
-  bool decay = true;         // false for biases and layer norms
-  std::string task;          // the head's task; empty for what all tasks share
+  int layer = 0;      // 0 embeddings, 1..L encoder layers, L+1 pooler and heads
+  bool decay = true;  // false for biases and layer norms
+  std::string task;   // the head's task; empty for what all tasks share
 };
 
 class ParameterArena {
  public:
   static constexpr std::int64_t kAlignment = 16;  // elements
 
-  /// Declares a parameter made of slices stacked along the first axis (their offset and size are filled in here). Returns its
-  /// index. Throws std::logic_error after allocate() and when the slices do not make up the shape.
+  /// Declares a parameter made of slices stacked along the first axis (their offset and size are
+  /// filled in here). Returns its index. Throws std::logic_error after allocate() and when the
+  /// slices do not make up the shape.
   std::size_t declare(std::string name, const Shape& shape, std::vector<NamedSlice> slices);
-  /// Allocates values (zeros) and gradients in the order of declaration; each parameter begins at a multiple of
-  /// kAlignment elements, the gaps between are zeros that never change.
+  /// Allocates values (zeros) and gradients in the order of declaration; each parameter begins at a
+  /// multiple of kAlignment elements, the gaps between are zeros that never change.
   void allocate(DType dtype);
 
   DType dtype() const { return values_.dtype(); }
-  std::int64_t numel() const { return values_.numel(); }   // gaps included
+  std::int64_t numel() const { return values_.numel(); }  // gaps included
   /// Trainable elements, gaps excluded.
   std::int64_t parameter_count() const;
   const Tensor& values() const { return values_; }  // (n)
@@ -50,9 +53,11 @@ class ParameterArena {
   Tensor value(const NamedSlice& slice) const;
   /// The slice's gradient as a tensor view.
   Tensor grad(const NamedSlice& slice) const;
-  /// Forgets all gradients. A gradient slice that no backward pass then reaches is stale: call clear_unreached() before reading grads().
+  /// Forgets all gradients. A gradient slice that no backward pass then reaches is stale: call
+  /// clear_unreached() before reading grads().
   void zero_grad();
-  /// Sets the gradients of parameters that no backward pass has reached to zero; returns their names.
+  /// Sets the gradients of parameters that no backward pass has reached to zero; returns their
+  /// names.
   std::vector<std::string> clear_unreached();
 
  private:

@@ -1,5 +1,6 @@
-// The safetensors format: 8 bytes of header length, a JSON header, raw little-endian tensors. The reader is stricter than the
-// reference: whatever could be read two ways is refused (reliability catalogue in tests/nn/safetensors_test.cpp).
+// The safetensors format: 8 bytes of header length, a JSON header, raw little-endian tensors. The
+// reader is stricter than the reference: whatever could be read two ways is refused (reliability
+// catalogue in tests/nn/safetensors_test.cpp).
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ class SafetensorsFile {
   const std::vector<SafetensorsEntry>& entries() const;  // in offset order
   const SafetensorsEntry* find(std::string_view name) const;
   const std::map<std::string, std::string>& metadata() const;
-  /// Reads one tensor, converted to `dtype` (F16, BF16, F32, F64 to floats). Refuses integer tensors for float types, overflow to infinity.
+  /// Reads one tensor, converted to `dtype` (F16, BF16, F32, F64 to floats). Refuses integer
+  /// tensors for float types, overflow to infinity.
   Tensor read(const SafetensorsEntry& entry, DType dtype) const;
 
  private:
@@ -40,7 +42,8 @@ class SafetensorsFile {
 };
 
 /// Writes tensors (f32, f64, i32) under these names, 64-byte aligned data, beside and renamed.
-void write_safetensors(const std::filesystem::path& path, const std::vector<std::pair<std::string, Tensor>>& tensors,
+void write_safetensors(const std::filesystem::path& path,
+                       const std::vector<std::pair<std::string, Tensor>>& tensors,
                        const std::map<std::string, std::string>& metadata);
 
 }  // namespace holdfast

@@ -1,0 +1,187 @@
+// The model's parameters: how they lie in the arena, and what they are in a fresh model.
+#include "nn/model.h"
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "base/parallel.h"
+#include "base/utf8.h"
+#include "tensor/random.h"
+
+namespace holdfast {
+namespace {
+
+void check_head(const Model& model, const std::string& task) {
+  if (task.empty()) throw std::invalid_argument("[model] a head needs the name of its task");
+  if (model.head(task) != nullptr) {
+    throw std::invalid_argument("[model] there is a head \"" + utf8::printable(task) +
+                                "\" already");
+  }
+}
+
+}  // namespace
+
+Model::Model(BertConfig config, std::vector<Head> heads)
+    : config_(std::move(config)), heads_(std::move(heads)) {
+  declare();
+}
+
+Model::Affine Model::declare_affine(const std::string& name, std::int64_t out, std::int64_t in,
+                                    int layer) {
+  const auto declare = [&](const std::string& full, const Shape& shape, bool decay) {
+    return arena_->declare(
+        full, shape, {{.name = full, .shape = shape, .layer = layer, .decay = decay, .task = {}}});
+  };
+  const std::size_t weight = declare(name + ".weight", {out, in}, true);
+  return {weight, declare(name + ".bias", {out}, false)};
+}
+
+Model::Affine Model::declare_norm(const std::string& name, int layer) {
+  const Shape shape{config_.hidden_size};
+  const auto declare = [&](const std::string& full) {
+    return arena_->declare(
+        full, shape, {{.name = full, .shape = shape, .layer = layer, .decay = false, .task = {}}});
+  };
+  const std::size_t weight = declare(name + ".weight");
+  return {weight, declare(name + ".bias")};
+}
+
+void Model::declare_layer(int layer) {
+  const std::int64_t C = config_.hidden_size;
+  const std::string name = "encoder.layer." + std::to_string(layer - 1) + '.';
+  const std::string self = name + "attention.self.";
+  const auto stacked = [&](const std::string& kind, const Shape& part, const Shape& whole) {
+    std::vector<NamedSlice> slices;
+    for (const char* which : {"query", "key", "value"}) {
+      slices.push_back({.name = self + which + '.' + kind,
+                        .shape = part,
+                        .layer = layer,
+                        .decay = kind == "weight",
+                        .task = {}});
+    }
+    return arena_->declare(self + "query_key_value." + kind, whole, std::move(slices));
+  };
+  Layer& out = layers_.emplace_back();
+  out.qkv.weight = stacked("weight", {C, C}, {3 * C, C});
+  out.qkv.bias = stacked("bias", {C}, {3 * C});
+  out.attention_output = declare_affine(name + "attention.output.dense", C, C, layer);
+  out.attention_norm = declare_norm(name + "attention.output.LayerNorm", layer);
+  out.intermediate =
+      declare_affine(name + "intermediate.dense", config_.intermediate_size, C, layer);
+  out.output = declare_affine(name + "output.dense", C, config_.intermediate_size, layer);
+  out.output_norm = declare_norm(name + "output.LayerNorm", layer);
+}
+
+void Model::declare() {
+  arena_ = std::make_unique<ParameterArena>();
+  layers_.clear();
+  const std::int64_t C = config_.hidden_size;
+  const auto table = [&](const std::string& kind, std::int64_t rows) {
+    const std::string name = "embeddings." + kind + "_embeddings.weight";
+    return arena_->declare(name, {rows, C}, {{.name = name, .shape = {rows, C}, .task = {}}});
+  };
+  words_ = table("word", config_.vocab_size);
+  positions_ = table("position", config_.max_positions);
+  types_ = table("token_type", config_.type_vocab_size);
+  embedding_norm_ = declare_norm("embeddings.LayerNorm", 0);
+  const int last = static_cast<int>(config_.layers) + 1;
+  for (int layer = 1; layer < last; ++layer) declare_layer(layer);
+  pooler_ = declare_affine("pooler.dense", C, C, last);
+  for (Head& head : heads_) {
+    const auto declare = [&](const std::string& kind, const Shape& shape) {
+      const std::string name = head.slice_name(kind);
+      return arena_->declare(name, shape,
+                             {{.name = name,
+                               .shape = shape,
+                               .layer = last,
+                               .decay = kind == "weight",
+                               .task = head.task}});
+    };
+    const auto K = static_cast<std::int64_t>(head.labels.size());
+    head.weight = declare("weight", {K, C});
+    head.bias = declare("bias", {K});
+  }
+}
+
+void Model::rebuild() {
+  const std::unique_ptr<ParameterArena> old = std::move(arena_);
+  declare();
+  arena_->allocate(old->dtype());
+  arena_->values().slice(0, 0, old->numel()).copy_from(old->values());
+}
+
+void Model::initialize(const NamedSlice& slice, std::uint64_t seed) {
+  const Tensor value = arena_->value(slice);
+  if (!slice.decay) {
+    return value.fill(slice.name.ends_with("LayerNorm.weight") ? 1.0 : 0.0);
+  }
+  const RandomStream stream(seed, "init/" + slice.name);
+  dispatch(dtype(), "initialize", [&]<class T>() {
+    T* out = value.data<T>();
+    parallel_for(slice.size, 4096, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        out[i] = static_cast<T>(config_.initializer_range *
+                                stream.normal(0, static_cast<std::uint64_t>(i)));
+      }
+    });
+  });
+}
+
+Model Model::create(const BertConfig& config, DType dtype, std::uint64_t seed) {
+  Model model(config, {});
+  model.arena_->allocate(dtype);
+  for (const NamedSlice& slice : model.arena_->slices()) model.initialize(slice, seed);
+  return model;
+}
+
+void Model::add_head(const std::string& task, const std::vector<std::string>& labels,
+                     std::uint64_t seed) {
+  check_head(*this, task);
+  if (labels.empty() || std::set(labels.begin(), labels.end()).size() != labels.size()) {
+    throw std::invalid_argument("[model] the labels of \"" + utf8::printable(task) +
+                                "\" are none or not unique");
+  }
+  heads_.push_back({.task = task, .labels = labels});
+  rebuild();
+  for (const NamedSlice& slice : arena_->slices()) {
+    if (slice.task == task) initialize(slice, seed);
+  }
+}
+
+void Model::rename_head(const std::string& from, const std::string& to) {
+  const auto head =
+      std::find_if(heads_.begin(), heads_.end(), [&](const Head& h) { return h.task == from; });
+  if (head == heads_.end()) {
+    throw std::invalid_argument("[model] there is no head \"" + utf8::printable(from) + '"');
+  }
+  check_head(*this, to);
+  head->task = to;
+  rebuild();
+}
+
+Model Model::clone() const {
+  Model copy(config_, heads_);
+  copy.arena_->allocate(dtype());
+  copy.arena_->values().copy_from(arena_->values());
+  return copy;
+}
+
+std::string Model::file_name(const NamedSlice& slice, std::string_view task) {
+  if (slice.task.empty()) return "bert." + slice.name;
+  if (slice.task != task) return slice.name;
+  return slice.shape.rank() == 2 ? "classifier.weight" : "classifier.bias";
+}
+
+void Model::set_dropout(double p) {
+  if (!(p >= 0.0 && p < 1.0)) throw std::invalid_argument("[model] dropout must be in [0, 1)");
+  config_.hidden_dropout = config_.attention_dropout = config_.classifier_dropout = p;
+}
+
+const Head* Model::head(std::string_view task) const {
+  const auto found =
+      std::find_if(heads_.begin(), heads_.end(), [&](const Head& h) { return h.task == task; });
+  return found == heads_.end() ? nullptr : &*found;
+}
+
+}  // namespace holdfast
