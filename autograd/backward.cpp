@@ -1,10 +1,10 @@
-// The engine: topological order, accumulation of gradients, and nothing else. Operations compute; only this file adds up.
+// The engine: topological order, accumulation of gradients, and nothing else. Operations compute;
+// only this file adds up.
 #include <stdexcept>
 #include <unordered_map>
 
+#include "autograd/ops/sums.h"
 #include "autograd/var.h"
-#include "tensor/kernels/elementwise.h"
-#include "tensor/kernels/dispatch.h"
 
 namespace holdfast {
 namespace {
@@ -44,8 +44,8 @@ std::vector<Node*> topological_order(Node* root) {
 
 }  // namespace
 
-// Releases the inputs one after another: a node that was kept alive by this one alone first hands over its own inputs, so
-// that a chain of a million nodes is not a million nested destructor calls.
+// Releases the inputs one after another: a node that was kept alive by this one alone first hands
+// over its own inputs, so that a chain of a million nodes is not a million nested destructor calls.
 Node::~Node() {
   std::vector<std::shared_ptr<Node>> released;
   const auto take_inputs = [&](Node& node) {
@@ -83,8 +83,9 @@ void Gradients::add(std::size_t input, Tensor gradient) {
   const Edge& edge = node_->inputs().at(input);
   if (!edge.requires_grad()) return;
   if (gradient.shape() != edge.shape() || gradient.dtype() != edge.dtype()) {
-    throw std::logic_error("[" + std::string(node_->name()) + "] gradient of input " + std::to_string(input) + " has shape " +
-                           gradient.shape().text() + ", the input has " + edge.shape().text());
+    throw std::logic_error("[" + std::string(node_->name()) + "] gradient of input " +
+                           std::to_string(input) + " has shape " + gradient.shape().text() +
+                           ", the input has " + edge.shape().text());
   }
   if (Parameter* leaf = parameter(input)) return parameters_->dense(*leaf, gradient.contiguous());
   Slots::Slot& slot = slots_->of[edge.node().get()];
@@ -95,18 +96,22 @@ void Gradients::add(std::size_t input, Tensor gradient) {
   if (!slot.owned) slot.gradient = slot.gradient.clone(), slot.owned = true;
   const Tensor dense = gradient.contiguous();
   dispatch(edge.dtype(), node_->name(), [&]<class T>() {
-    kernels::best<kernels::Elementwise<T>>().accumulate(dense.data<T>(), slot.gradient.data<T>(), dense.numel());
+    ops::accumulate(dense.data<T>(), slot.gradient.data<T>(), dense.numel());
   });
 }
 
 void backward(const Var& out, const Tensor& dout, ParameterGradients& parameters) {
   if (!out.requires_grad()) {
-    throw std::invalid_argument("[backward] nothing trainable led to this value: no input wanted a gradient, or recording was off");
+    throw std::invalid_argument(
+        "[backward] nothing trainable led to this value: no input wanted a gradient, or recording "
+        "was off");
   }
   if (dout.shape() != out.shape() || dout.dtype() != out.dtype()) {
-    throw std::invalid_argument("[backward] the gradient has shape " + dout.shape().text() + ", the value " + out.shape().text());
+    throw std::invalid_argument("[backward] the gradient has shape " + dout.shape().text() +
+                                ", the value " + out.shape().text());
   }
-  if (const auto* leaf = dynamic_cast<LeafNode*>(out.node().get())) return parameters.dense(leaf->parameter(), dout.contiguous());
+  if (const auto* leaf = dynamic_cast<LeafNode*>(out.node().get()))
+    return parameters.dense(leaf->parameter(), dout.contiguous());
   Gradients::Slots slots;
   slots.of[out.node().get()].gradient = dout;
   std::vector<Node*> order = topological_order(out.node().get());
@@ -127,7 +132,8 @@ void backward(const Var& out, const Tensor& dout) {
 
 void backward(const Var& loss) {
   if (loss.value().numel() != 1) {
-    throw std::invalid_argument("[backward] a loss has one element, this has shape " + loss.shape().text());
+    throw std::invalid_argument("[backward] a loss has one element, this has shape " +
+                                loss.shape().text());
   }
   backward(loss, Tensor::full(loss.shape(), loss.dtype(), 1.0));
 }
@@ -140,7 +146,9 @@ void require_no_grad(std::string_view op, std::initializer_list<const Var*> inpu
   if (!recording()) return;
   for (const Var* input : inputs) {
     if (input->requires_grad()) {
-      throw std::logic_error("[" + std::string(op) + "] has no backward, but a gradient is wanted: its gradient would stop silently");
+      throw std::logic_error(
+          "[" + std::string(op) +
+          "] has no backward, but a gradient is wanted: its gradient would stop silently");
     }
   }
 }

@@ -1,0 +1,158 @@
+// y = a op b with broadcasting: inputs are read through views of the common shape, and a gradient
+// of that shape is summed back over the axes that an input was stretched along.
+#include <algorithm>
+#include <array>
+
+#include "autograd/ops/op.h"
+#include "autograd/ops/sums.h"
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/elementwise.h"
+
+namespace holdfast {
+namespace {
+
+struct Axis {
+  std::int64_t extent, step_a, step_b;
+};
+
+// The axes of two views of one shape, neighbours joined where both views step through them as
+// through one; from the right. At least one axis: the run that a kernel takes.
+std::vector<Axis> joined_axes(const Tensor& a, const Tensor& b) {
+  std::vector<Axis> axes;
+  for (int i = a.rank() - 1; i >= 0; --i) {
+    if (a.size(i) == 1) continue;
+    const Axis next{a.size(i), a.stride(i), b.stride(i)};
+    if (!axes.empty() && next.step_a == axes.back().step_a * axes.back().extent &&
+        next.step_b == axes.back().step_b * axes.back().extent) {
+      axes.back().extent *= next.extent;
+    } else {
+      axes.push_back(next);
+    }
+  }
+  if (axes.empty()) axes.push_back({1, 0, 0});
+  return axes;
+}
+
+template <class T>
+void apply(kernels::Binary<T> kernel, const Tensor& a, const Tensor& b, T* y) {
+  const std::vector<Axis> axes = joined_axes(a, b);
+  const T *from_a = a.data<T>(), *from_b = b.data<T>();
+  const Axis run = axes.front();
+  if (axes.size() == 1) {
+    parallel_for(run.extent, ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
+      kernel(from_a + begin * run.step_a, run.step_a, from_b + begin * run.step_b, run.step_b,
+             y + begin, end - begin);
+    });
+    return;
+  }
+  const std::int64_t grain = std::max<std::int64_t>(1, ops::kGrain / run.extent);
+  parallel_for(a.numel() / run.extent, grain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      std::int64_t at_a = 0, at_b = 0, rest = i;
+      for (std::size_t axis = 1; axis < axes.size(); ++axis) {
+        const std::int64_t place = rest % axes[axis].extent;
+        rest /= axes[axis].extent;
+        at_a += place * axes[axis].step_a, at_b += place * axes[axis].step_b;
+      }
+      kernel(from_a + at_a, run.step_a, from_b + at_b, run.step_b, y + i * run.extent, run.extent);
+    }
+  });
+}
+
+enum class Op { add, sub, mul, div };
+constexpr std::array<std::string_view, 4> kNames{"add", "sub", "mul", "div"};
+
+template <class T>
+kernels::Binary<T> kernel_of(Op op) {
+  const auto& table = kernels::best<kernels::Elementwise<T>>();
+  return std::array{table.add, table.sub, table.mul, table.div}[static_cast<std::size_t>(op)];
+}
+
+Tensor compute(Op op, const Tensor& a, const Tensor& b) {
+  const std::string_view name = kNames[static_cast<std::size_t>(op)];
+  ops::require_same_type(name, a, b);
+  Shape shape;
+  try {
+    shape = broadcast(a.shape(), b.shape());
+  } catch (const std::invalid_argument&) {
+    ops::fail(name, "shapes " + a.shape().text() + " and " + b.shape().text() +
+                        " do not broadcast: aligned at the right, extents must be equal or 1");
+  }
+  const Tensor y = Tensor::empty(shape, a.dtype());
+  if (y.numel() == 0) return y;
+  dispatch(a.dtype(), name, [&]<class T>() {
+    apply(kernel_of<T>(op), a.expand(shape), b.expand(shape), y.data<T>());
+  });
+  return y;
+}
+
+Tensor scaled(const Tensor& x, double factor) {
+  const Tensor from = x.contiguous(), y = Tensor::empty(x.shape(), x.dtype());
+  dispatch(x.dtype(), "scale", [&]<class T>() {
+    const auto& kernel = kernels::best<kernels::Elementwise<T>>();
+    parallel_for(x.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
+      kernel.scale(static_cast<T>(factor), from.data<T>() + begin, y.data<T>() + begin,
+                   end - begin);
+    });
+  });
+  return y;
+}
+
+}  // namespace
+
+// y = a + b: da = dout, db = dout.
+Var add(const Var& a, const Var& b) {
+  return ops::record(
+      "add", compute(Op::add, a.value(), b.value()), {a, b},
+      [a_shape = a.shape(), b_shape = b.shape()](const Tensor& dout, Gradients& gradients) {
+        if (gradients.wants(0)) gradients.add(0, ops::sum_to(dout, a_shape));
+        if (gradients.wants(1)) gradients.add(1, ops::sum_to(dout, b_shape));
+      });
+}
+
+// y = a - b: da = dout, db = -dout.
+Var sub(const Var& a, const Var& b) {
+  return ops::record(
+      "sub", compute(Op::sub, a.value(), b.value()), {a, b},
+      [a_shape = a.shape(), b_shape = b.shape()](const Tensor& dout, Gradients& gradients) {
+        if (gradients.wants(0)) gradients.add(0, ops::sum_to(dout, a_shape));
+        if (gradients.wants(1)) gradients.add(1, scaled(ops::sum_to(dout, b_shape), -1.0));
+      });
+}
+
+// y = a b: da = dout b, db = dout a.
+Var mul(const Var& a, const Var& b) {
+  return ops::record("mul", compute(Op::mul, a.value(), b.value()), {a, b},
+                     [x = a.value(), z = b.value()](const Tensor& dout, Gradients& gradients) {
+                       if (gradients.wants(0)) {
+                         gradients.add(0, ops::sum_to(compute(Op::mul, dout, z), x.shape()));
+                       }
+                       if (gradients.wants(1)) {
+                         gradients.add(1, ops::sum_to(compute(Op::mul, dout, x), z.shape()));
+                       }
+                     });
+}
+
+// y = a / b: da = dout / b, db = -dout a / b^2 = -(dout / b) y.
+Var div(const Var& a, const Var& b) {
+  const Tensor y = compute(Op::div, a.value(), b.value());
+  return ops::record(
+      "div", y, {a, b},
+      [y, z = b.value(), shape = a.shape()](const Tensor& dout, Gradients& gradients) {
+        const Tensor da = compute(Op::div, dout, z);
+        if (gradients.wants(0)) gradients.add(0, ops::sum_to(da, shape));
+        if (!gradients.wants(1)) return;
+        gradients.add(1, scaled(ops::sum_to(compute(Op::mul, da, y), z.shape()), -1.0));
+      });
+}
+
+// y = factor x: dx = factor dout.
+Var scale(const Var& x, double factor) {
+  ops::require_float("scale", x.value());
+  return ops::record("scale", scaled(x.value(), factor), {x},
+                     [factor](const Tensor& dout, Gradients& gradients) {
+                       gradients.add(0, scaled(dout, factor));
+                     });
+}
+
+}  // namespace holdfast
