@@ -36,12 +36,14 @@ std::runtime_error error_at(std::string_view where, std::string_view fact) {
   return std::runtime_error(message.append(fact));
 }
 
-std::string line_and_column(std::string_view text, std::size_t at) {
+// "line 3, column 5: ", or "column 5: " in a text of one line, whose own line `where` may name.
+std::string place_in(std::string_view text, std::size_t at) {
   const std::string_view before = text.substr(0, at);
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
   const std::size_t line_begin = before.rfind('\n') + 1;  // npos + 1 = 0
-  return "line " + std::to_string(line) + ", column " +
-         std::to_string(before.size() - line_begin + 1);
+  const bool one_line = text.find('\n') == std::string_view::npos;
+  return (one_line ? "" : "line " + std::to_string(line) + ", ") + "column " +
+         std::to_string(before.size() - line_begin + 1) + ": ";
 }
 
 bool is_plain_key(std::string_view key) {
@@ -165,7 +167,7 @@ class Json::Builder {
       message.remove_prefix(colon + 2);
     }
     const std::size_t at = position == 0 ? 0 : std::min(position - 1, text_.size());
-    throw error_at(origin_->where, line_and_column(text_, at) + ": " + utf8::printable(message));
+    throw error_at(origin_->where, place_in(text_, at) + utf8::printable(message));
   }
 
  private:
@@ -263,7 +265,7 @@ Json Json::parse(std::string_view text, std::string_view where, int max_depth) {
     throw error_at(where, "begins with a byte order mark, which JSON does not allow");
   }
   if (const std::size_t nul = text.find('\0'); nul != std::string_view::npos) {
-    throw error_at(where, line_and_column(text, nul) + ": NUL byte");
+    throw error_at(where, place_in(text, nul) + "NUL byte");
   }
   Builder builder(text, where, max_depth);
   nlohmann::json::sax_parse(text.begin(), text.end(), &builder);

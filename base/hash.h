@@ -1,0 +1,39 @@
+// XXH3-128: fast checksums that find damage and tell contents apart; no protection against forgery.
+// Tested by tests/base/hash_test.cpp.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace holdfast {
+
+using Digest = std::array<std::uint8_t, 16>;  // canonical (big-endian) XXH3-128
+
+/// 32 lower-case hexadecimal digits, as `xxhsum -H128` prints them.
+std::string to_hex(const Digest& digest);
+
+Digest hash128(std::string_view bytes);
+
+/// The digest of bytes that come in pieces; the pieces' bounds do not matter.
+class Hasher {
+ public:
+  Hasher();
+  Hasher(Hasher&&) noexcept;
+  Hasher& operator=(Hasher&&) noexcept;
+  ~Hasher();
+  void update(std::span<const std::byte> bytes);
+  void update(std::string_view bytes) { update(std::as_bytes(std::span(bytes))); }
+  /// Of all bytes so far; more may follow.
+  Digest digest() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace holdfast
