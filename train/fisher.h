@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "nn/model.h"
+#include "train/penalty.h"
 #include "train/sample.h"
 
 namespace holdfast {
@@ -30,8 +31,7 @@ struct FisherResult {
   Tensor values;  // (arena's numel), the model's type: mean over texts of squared gradients; gaps 0
   FisherKind kind = FisherKind::true_fisher;
   std::int64_t samples = 0;
-  double mean_positive = 0;   // mean of F over the parameters with F > 0
-  double positive_share = 0;  // their share of all parameters
+  ImportanceScale scale;  // mean over the parameters with F > 0, and their share
 };
 
 /// Called after every batch with texts done and to do; may throw to stop.
@@ -63,8 +63,5 @@ void save_fisher(const std::filesystem::path& path, const FisherResult& fisher,
 /// Throws std::runtime_error for a shared tensor that is missing, one the arena does not know, a
 /// wrong shape, a negative or non-finite value.
 FisherResult load_fisher(const std::filesystem::path& path, const ParameterArena& arena);
-
-/// Sets mean_positive and positive_share from values.
-void summarize_fisher(FisherResult& fisher, std::int64_t parameter_count);
 
 }  // namespace holdfast

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nn/parameters.h"
+#include "tensor/kernels/update.h"
 #include "tensor/tensor.h"
 #include "train/penalty.h"
 
@@ -45,7 +46,8 @@ struct AdamWOptions {
 struct Pull {
   const EwcPenalty* ewc = nullptr;
   L2Penalty l2;
-  const Tensor* anchor = nullptr;  // theta_old for L2 toward the old weights; null: that of ewc
+  const Tensor* anchor =
+      nullptr;  // theta_old for L2 toward the old weights; that of ewc when there is one
 };
 
 struct UpdateSums {
@@ -84,6 +86,8 @@ class AdamW {
     std::int64_t begin, end;
     std::size_t range;
   };
+  kernels::AdamWStep constants_of(const UpdateRange& range, double rate_factor, double clip) const;
+
   std::vector<UpdateRange> ranges_;
   std::vector<Chunk>
       chunks_;  // ranges cut into fixed pieces: units of parallel work and of summation

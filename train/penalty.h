@@ -24,6 +24,10 @@ struct ImportanceScale {
   double divisor = 1;                     // Fh = F / divisor
 };
 
+/// The scale of raw importance, divisor 1. Throws std::invalid_argument for a negative or
+/// non-finite value.
+ImportanceScale measure_importance(const Tensor& fisher, std::int64_t parameter_count);
+
 /// Penalty of the recipe [Kirkpatrick et al. 2017, without their 1/2]:
 ///   lambda sum_i Fh_i (theta_i - theta_old,i)^2,  gradient 2 lambda Fh_i (theta_i - theta_old,i)
 /// The gradient is added to the task gradient after that was clipped, inside the optimizer's pass

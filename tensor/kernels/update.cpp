@@ -1,0 +1,119 @@
+#include "tensor/kernels/update.h"
+
+#include "tensor/kernels/dispatch.h"
+
+namespace holdfast::kernels::HOLDFAST_ISA {
+namespace {
+
+constexpr std::int64_t kLanes = 16;
+constexpr std::int64_t kBlock =
+    256;  // elements whose gradients are formed before they are used; a multiple of kLanes
+
+float square_root(float x) { return __builtin_sqrtf(x); }
+double square_root(double x) { return __builtin_sqrt(x); }
+
+// Sum of term(i), i < n: lane j takes i = j, j + 16, ...; lanes are added in order.
+template <class Term>
+double lane_sum(std::int64_t n, Term term) {
+  double lanes[kLanes] = {};
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (std::int64_t j = 0; j < kLanes; ++j) lanes[j] += term(i + j);
+  }
+  for (std::int64_t j = 0; i + j < n; ++j) lanes[j] += term(i + j);
+  double sum = 0;
+  for (const double lane : lanes) sum += lane;
+  return sum;
+}
+
+template <class T>
+double sum_squares(const T* x, std::int64_t n) {
+  return lane_sum(n, [x](std::int64_t i) {
+    const double value = static_cast<double>(x[i]);
+    return value * value;
+  });
+}
+
+template <class T>
+double sum_weighted_squares(const T* f, const T* x, const T* y, std::int64_t n) {
+  return lane_sum(n, [f, x, y](std::int64_t i) {
+    const double d = static_cast<double>(x[i]) - static_cast<double>(y[i]);
+    return static_cast<double>(f[i]) * d * d;
+  });
+}
+
+template <class T>
+void add_weighted_difference(double factor, const T* f, const T* x, const T* y, T* g,
+                             std::int64_t n) {
+  const T scale = static_cast<T>(factor);
+  for (std::int64_t i = 0; i < n; ++i) g[i] += scale * f[i] * (x[i] - y[i]);
+}
+
+// gradient: what Adam sees is clip * gradient.
+template <class T>
+void adamw_with(const AdamWStep& step, T clip, T* __restrict theta, const T* __restrict gradient,
+                T* __restrict m, T* __restrict v, std::int64_t n) {
+  const T decay = static_cast<T>(step.decay),
+          one_minus_beta1 = static_cast<T>(step.one_minus_beta1);
+  const T beta2 = static_cast<T>(step.beta2),
+          one_minus_beta2 = static_cast<T>(step.one_minus_beta2);
+  const T step_size = static_cast<T>(step.step_size), root_bias2 = static_cast<T>(step.root_bias2);
+  const T epsilon = static_cast<T>(step.epsilon);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T g = clip * gradient[i];
+    m[i] += one_minus_beta1 * (g - m[i]);
+    v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
+    theta[i] = decay * theta[i] - step_size * (m[i] / (square_root(v[i]) / root_bias2 + epsilon));
+  }
+}
+
+template <class T>
+void adamw(const AdamWStep& step, T* theta, const T* gradient, T* m, T* v, std::int64_t n) {
+  adamw_with(step, static_cast<T>(step.clip), theta, gradient, m, v, n);
+}
+
+template <class T>
+PullSums adamw_pulled(const AdamWStep& step, const PullSpans<T>& pull, T* theta, const T* gradient,
+                      T* m, T* v, std::int64_t n) {
+  PullSums sums;
+  T pulled[kBlock];
+  const T clip = static_cast<T>(step.clip);
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    const std::int64_t count = n - begin < kBlock ? n - begin : kBlock;
+    T* x = theta + begin;
+    const T* anchor = pull.anchor == nullptr ? nullptr : pull.anchor + begin;
+    for (std::int64_t i = 0; i < count; ++i) pulled[i] = clip * gradient[begin + i];
+    if (pull.importance != nullptr) {
+      const T* importance = pull.importance + begin;
+      add_weighted_difference(2 * pull.lambda, importance, x, anchor, pulled, count);
+      sums.ewc += sum_weighted_squares(importance, x, anchor, count);
+    }
+    if (pull.l2 != 0) {
+      const T factor = static_cast<T>(2 * pull.l2);
+      T difference[kBlock];
+      for (std::int64_t i = 0; i < count; ++i)
+        difference[i] = pull.l2_to_anchor ? x[i] - anchor[i] : x[i];
+      for (std::int64_t i = 0; i < count; ++i) pulled[i] += factor * difference[i];
+      sums.l2 += sum_squares(difference, count);
+    }
+    adamw_with(step, T{1}, x, pulled, m + begin, v + begin, count);
+  }
+  return sums;
+}
+
+template <class T>
+constexpr Update<T> kTable{adamw<T>, adamw_pulled<T>, sum_squares<T>, sum_weighted_squares<T>,
+                           add_weighted_difference<T>};
+
+}  // namespace
+
+template <>
+const Update<float>& table<Update<float>>() {
+  return kTable<float>;
+}
+template <>
+const Update<double>& table<Update<double>>() {
+  return kTable<double>;
+}
+
+}  // namespace holdfast::kernels::HOLDFAST_ISA
