@@ -69,6 +69,12 @@ struct Seconds {
   double computing() const { return select + fisher + train + evaluate; }
 };
 
+/// How far a layer's shared weights have moved: ||theta - theta_old|| / ||theta_old||.
+struct LayerDrift {
+  std::string layer;  // "embeddings", "layer.0", ..., "pooler"
+  double relative = 0;
+};
+
 struct RunResult {
   Recipe recipe;  // resolved
   bool interrupted = false;
@@ -83,7 +89,8 @@ struct RunResult {
   double mean_fisher = 0;        // over the penalised parameters with F > 0
   double penalty_share = 0;      // mean over steps of penalty / (task loss + penalty)
   double max_penalty_share = 0;  // its highest value
-  std::int64_t peak_bytes = 0;   // of tensors
+  std::vector<LayerDrift> drift;
+  std::int64_t peak_bytes = 0;  // of tensors
   std::vector<std::string> notices;
 
   const TaskResult& fresh() const { return tasks.back(); }
