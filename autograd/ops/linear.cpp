@@ -1,0 +1,136 @@
+#include <algorithm>
+
+#include "autograd/ops/fused_common.h"
+#include "autograd/ops/sums.h"
+#include "tensor/blas.h"
+#include "tensor/kernels/activation.h"
+#include "tensor/kernels/dispatch.h"
+
+namespace holdfast {
+namespace {
+
+using ops::fail;
+
+template <class T>
+typename kernels::Activations<T>::Forward forward_of(Activation activation) {
+  const auto& table = kernels::best<kernels::Activations<T>>();
+  switch (activation) {
+    case Activation::gelu_erf:
+      return table.gelu_erf;
+    case Activation::gelu_tanh:
+      return table.gelu_tanh;
+    case Activation::tanh:
+      return table.tanh;
+    case Activation::relu:
+      return table.relu;
+    default:
+      return table.none;
+  }
+}
+
+template <class T>
+typename kernels::Activations<T>::Backward backward_of(Activation activation) {
+  const auto& table = kernels::best<kernels::Activations<T>>();
+  switch (activation) {
+    case Activation::gelu_erf:
+      return table.gelu_erf_backward;
+    case Activation::gelu_tanh:
+      return table.gelu_tanh_backward;
+    case Activation::tanh:
+      return table.tanh_backward;
+    case Activation::relu:
+      return table.relu_backward;
+    default:
+      return nullptr;
+  }
+}
+
+bool is_gelu(Activation activation) {
+  return activation == Activation::gelu_erf || activation == Activation::gelu_tanh;
+}
+
+// dpre = dout f'(pre), (N, O).
+Tensor activation_gradient(Activation activation, const Tensor& saved, const Tensor& dout) {
+  if (activation == Activation::none) return dout;
+  Tensor dpre = Tensor::empty(dout.shape(), dout.dtype());
+  dispatch(dout.dtype(), "linear", [&]<class T>() {
+    const auto derivative = backward_of<T>(activation);
+    parallel_for(dout.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
+      derivative(saved.data<T>() + begin, dout.data<T>() + begin, end - begin,
+                 dpre.data<T>() + begin);
+    });
+  });
+  return dpre;
+}
+
+// forward: pre = x W^T + b; so dx = dpre W, dW = dpre^T x, db = sum of dpre over rows.
+template <class T>
+void linear_gradients(const Tensor& x, const Tensor& weight, const Tensor& dpre,
+                      Gradients& gradients) {
+  const std::int64_t N = x.size(0), I = x.size(1), O = weight.size(0);
+  Parameter* weight_leaf = gradients.parameter(1);
+  Parameter* bias_leaf = gradients.parameter(2);
+  if (weight_leaf != nullptr) {
+    gradients.parameters().linear(*weight_leaf, bias_leaf, x, dpre);
+  } else if (gradients.wants(1)) {
+    Tensor dweight = Tensor::zeros({O, I}, x.dtype());
+    if (N > 0) {
+      gemm(Trans::yes, Trans::no, O, I, N, T{1}, dpre.data<T>(), O, x.data<T>(), I, T{0},
+           dweight.data<T>(), I);
+    }
+    gradients.add(1, dweight);
+  }
+  if (gradients.wants(2) && (weight_leaf == nullptr || bias_leaf == nullptr)) {
+    Tensor dbias = Tensor::empty({O}, x.dtype());
+    ops::sum_middle(dpre.data<T>(), std::int64_t{1}, N, O, dbias.data<T>());
+    gradients.add(2, dbias);
+  }
+  if (gradients.wants(0)) {
+    Tensor dx = Tensor::empty({N, I}, x.dtype());
+    gemm(Trans::no, Trans::no, N, I, O, T{1}, dpre.data<T>(), O, weight.data<T>(), I, T{0},
+         dx.data<T>(), I);
+    gradients.add(0, dx);
+  }
+}
+
+void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  ops::require_same_type("linear", x, weight);
+  ops::require_same_type("linear", x, bias);
+  if (x.rank() != 2) fail("linear", "x has shape " + x.shape().text() + ", expected (N,I)");
+  if (weight.rank() != 2 || weight.size(1) != x.size(1)) {
+    fail("linear", "weight has shape " + weight.shape().text() + ", expected (O," +
+                       std::to_string(x.size(1)) + ") for x " + x.shape().text());
+  }
+  ops::require_shape("linear", "bias", bias, {weight.size(0)},
+                     "one number a row of weight " + weight.shape().text());
+}
+
+}  // namespace
+
+Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activation activation) {
+  check(x_var.value(), weight_var.value(), bias_var.value());
+  const std::vector<Var> inputs{x_var, weight_var, bias_var};
+  const Tensor x = x_var.value().contiguous(), weight = weight_var.value().contiguous();
+  const Tensor bias = bias_var.value().contiguous();
+  const std::int64_t N = x.size(0), I = x.size(1), O = weight.size(0);
+  Tensor y = Tensor::empty({N, O}, x.dtype());
+  const Tensor pre =
+      is_gelu(activation) && ops::tracked(inputs) ? Tensor::empty({N, O}, x.dtype()) : y;
+  dispatch(x.dtype(), "linear", [&]<class T>() {
+    gemm(Trans::no, Trans::yes, N, O, I, T{1}, x.data<T>(), I, weight.data<T>(), I, T{0},
+         pre.data<T>(), O);
+    const auto function = forward_of<T>(activation);
+    parallel_for(N, ops::rows_per_chunk(O), [&](std::int64_t begin, std::int64_t end) {
+      function(bias.data<T>(), end - begin, O, O, pre.data<T>() + begin * O,
+               y.data<T>() + begin * O);
+    });
+  });
+  return ops::record(
+      "linear", y, inputs, [x, weight, pre, activation](const Tensor& dout, Gradients& gradients) {
+        const Tensor dpre = activation_gradient(activation, pre, dout);
+        dispatch(x.dtype(), "linear",
+                 [&]<class T>() { linear_gradients<T>(x, weight, dpre, gradients); });
+      });
+}
+
+}  // namespace holdfast

@@ -1,0 +1,196 @@
+#include "tensor/kernels/attention.h"
+
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/math.h"
+#include "tensor/kernels/multiply.h"
+#include "tensor/kernels/philox.h"
+
+namespace holdfast::kernels::HOLDFAST_ISA {
+namespace {
+
+constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) {
+  return (n + step - 1) / step * step;
+}
+constexpr std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+
+// Padded extents: whole vectors, and whole octets of dropout decisions along keys.
+struct Extents {
+  std::int64_t tokens, channels;  // T, D
+  std::int64_t keys, width;       // T and D, padded
+  std::int64_t tile;              // queries of a tile: S of a tile stays in the second-level cache
+};
+
+template <class T>
+Extents extents(std::int64_t tokens, std::int64_t channels) {
+  constexpr std::int64_t kTileElements = 16384, kStep = 12;
+  const std::int64_t keys = round_up(tokens, 16);
+  const std::int64_t rows = kTileElements / keys / kStep * kStep;
+  return {tokens, channels, keys, round_up(channels, kLanes<T>),
+          least(tokens, rows < kStep ? kStep : rows)};
+}
+
+// Hands out aligned pieces of the scratch memory.
+template <class T>
+struct Pieces {
+  T* next;
+  T* take(std::int64_t n) {
+    T* piece = next;
+    next += round_up(n, 16);
+    return piece;
+  }
+};
+
+template <class T>
+std::int64_t scratch(std::int64_t tokens, std::int64_t channels) {
+  const Extents e = extents<T>(tokens, channels);
+  const auto piece = [](std::int64_t n) { return round_up(n, 16); };
+  return 2 * piece(channels * e.keys) + 3 * piece(tokens * e.width) + 3 * piece(e.tile * e.width) +
+         2 * piece(e.tile * e.keys) + piece(e.tile * e.keys + kFactorsSlack) + 2 * piece(e.tile);
+}
+
+template <class T>
+T inverse_root(std::int64_t channels) {
+  return static_cast<T>(1.0 / __builtin_sqrt(static_cast<double>(channels)));
+}
+
+// s (n) becomes exp(s - max); returns log sum exp s, and the sum. s has room for `padded` elements.
+template <class T>
+T exponentials(std::int64_t n, std::int64_t padded, T* s, T* total) {
+  constexpr int W = kLanes<T>;
+  for (std::int64_t j = n; j < padded; ++j) s[j] = s[0];
+  Lanes<T> greatest = load(s);
+  for (std::int64_t j = W; j < padded; j += W) {
+    const Lanes<T> v = load(s + j);
+    greatest = v > greatest ? v : greatest;
+  }
+  T lane[W];
+  store(lane, greatest);
+  T max = lane[0];
+  for (int i = 1; i < W; ++i) max = lane[i] > max ? lane[i] : max;
+  for (std::int64_t j = 0; j < padded; ++j) s[j] = exp(s[j] - max);
+  for (std::int64_t j = n; j < padded; ++j) s[j] = 0;
+  Lanes<T> sums{};
+  for (std::int64_t j = 0; j < padded; j += W) sums += load(s + j);
+  *total = sum_of<T>(sums);
+  return max + static_cast<T>(log(*total));
+}
+
+template <class T>
+void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, std::int64_t ld_lse,
+             T* memory) {
+  const Extents e = extents<T>(head.tokens, head.channels);
+  const std::int64_t D = head.channels, keys = e.keys, width = e.width;
+  Pieces<T> pieces{memory};
+  T* k = pieces.take(D * keys);  // K^T
+  T* v = pieces.take(e.tokens * width);
+  T* q = pieces.take(e.tile * width);
+  T* s = pieces.take(e.tile * keys);
+  T* factors = pieces.take(e.tile * keys + kFactorsSlack);
+  T* o = pieces.take(e.tile * width);
+  T* inverse = pieces.take(e.tile);
+  transpose(e.tokens, D, head.k, head.ld, T{1}, k, keys);
+  copy(e.tokens, D, head.v, head.ld, T{1}, v, width);
+
+  for (std::int64_t begin = 0; begin < e.tokens; begin += e.tile) {
+    const std::int64_t n = least(e.tile, e.tokens - begin);
+    copy(n, D, head.q + begin * head.ld, head.ld, inverse_root<T>(D), q, width);
+    multiply<false>(n, keys, D, q, width, k, keys, s, keys, false);
+    for (std::int64_t i = 0; i < n; ++i) {
+      T total;
+      const T log_sum = exponentials(e.tokens, keys, s + i * keys, &total);
+      inverse[i] = T{1} / total;
+      if (lse != nullptr) lse[(begin + i) * ld_lse] = log_sum;
+    }
+    if (head.dropout != nullptr) {
+      dropout_factors(*head.dropout, head.first_octet, head.slots + begin, head.places + begin, n,
+                      keys / 8, factors);
+      for (std::int64_t i = 0; i < n * keys; ++i) s[i] *= factors[i];
+    }
+    multiply<false>(n, width, e.tokens, s, keys, v, width, o, width, false);
+    for (std::int64_t i = 0; i < n; ++i)
+      copy(1, D, o + i * width, width, inverse[i], out + (begin + i) * ld_out, D);
+  }
+}
+
+// From S and dP = dout V^T of one query: s becomes P * M, dp becomes dS.
+template <class T>
+void differentiate(std::int64_t n, const T* factors, T lse, T delta, T* s, T* dp) {
+#pragma GCC ivdep
+  for (std::int64_t j = 0; j < n; ++j) {
+    const T p = exp(s[j] - lse), kept = factors[j];
+    s[j] = p * kept;
+    dp[j] = p * (kept * dp[j] - delta);
+  }
+}
+
+template <class T>
+T dot(const T* a, const T* b, std::int64_t n) {
+  return sum<T>(
+      n, [=](std::int64_t i) { return load(a + i) * load(b + i); },
+      [=](std::int64_t i) { return a[i] * b[i]; });
+}
+
+template <class T>
+void backward(const AttentionHead<T>& head, const T* out, const T* dout, std::int64_t ld_out,
+              const T* lse, std::int64_t ld_lse, T* dq, T* dk, T* dv, T* memory) {
+  const Extents e = extents<T>(head.tokens, head.channels);
+  const std::int64_t D = head.channels, keys = e.keys, width = e.width;
+  Pieces<T> pieces{memory};
+  T* k_transposed = pieces.take(D * keys);
+  T* v_transposed = pieces.take(D * keys);
+  T* k = pieces.take(e.tokens * width);
+  T* dk_sum = pieces.take(e.tokens * width);
+  T* dv_sum = pieces.take(e.tokens * width);
+  T* q = pieces.take(e.tile * width);
+  T* d = pieces.take(e.tile * width);  // dout
+  T* dq_tile = pieces.take(e.tile * width);
+  T* s = pieces.take(e.tile * keys);
+  T* dp = pieces.take(e.tile * keys);
+  T* factors = pieces.take(e.tile * keys + kFactorsSlack);
+  const T scale = inverse_root<T>(D);
+  transpose(e.tokens, D, head.k, head.ld, T{1}, k_transposed, keys);
+  transpose(e.tokens, D, head.v, head.ld, T{1}, v_transposed, keys);
+  copy(e.tokens, D, head.k, head.ld, T{1}, k, width);
+  if (head.dropout == nullptr) {
+    for (std::int64_t i = 0; i < e.tile * keys; ++i) factors[i] = 1;
+  }
+
+  for (std::int64_t begin = 0; begin < e.tokens; begin += e.tile) {
+    const std::int64_t n = least(e.tile, e.tokens - begin);
+    copy(n, D, head.q + begin * head.ld, head.ld, scale, q, width);
+    copy(n, D, dout + begin * ld_out, ld_out, T{1}, d, width);
+    multiply<false>(n, keys, D, q, width, k_transposed, keys, s, keys, false);
+    multiply<false>(n, keys, D, d, width, v_transposed, keys, dp, keys, false);
+    if (head.dropout != nullptr) {
+      dropout_factors(*head.dropout, head.first_octet, head.slots + begin, head.places + begin, n,
+                      keys / 8, factors);
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+      const T delta = dot(d + i * width, out + (begin + i) * ld_out, D);
+      differentiate(keys, factors + i * keys, lse[(begin + i) * ld_lse], delta, s + i * keys,
+                    dp + i * keys);
+    }
+    multiply<true>(e.tokens, width, n, s, keys, d, width, dv_sum, width, begin > 0);
+    multiply<true>(e.tokens, width, n, dp, keys, q, width, dk_sum, width, begin > 0);
+    multiply<false>(n, width, e.tokens, dp, keys, k, width, dq_tile, width, false);
+    copy(n, D, dq_tile, width, scale, dq + begin * head.ld, head.ld);
+  }
+  copy(e.tokens, D, dk_sum, width, T{1}, dk, head.ld);
+  copy(e.tokens, D, dv_sum, width, T{1}, dv, head.ld);
+}
+
+template <class T>
+constexpr Attention<T> kTable{scratch<T>, forward<T>, backward<T>};
+
+}  // namespace
+
+template <>
+const Attention<float>& table<Attention<float>>() {
+  return kTable<float>;
+}
+template <>
+const Attention<double>& table<Attention<double>>() {
+  return kTable<double>;
+}
+
+}  // namespace holdfast::kernels::HOLDFAST_ISA

@@ -1,0 +1,93 @@
+// Vectors of the widest register of an instruction set, as GCC and Clang extend C++: + - * / work
+// lane by lane. For loops that compilers do not vectorise by themselves: reductions (a fixed number
+// of lanes, added up in a fixed order) and register blocks. Include in kernel files only
+// (tensor/kernels/dispatch.h).
+#pragma once
+
+#include <cstdint>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace holdfast::kernels::HOLDFAST_ISA {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64, kVectorRegisters = 32;
+#elif defined(__AVX2__)
+constexpr int kVectorBytes = 32, kVectorRegisters = 16;
+#else
+constexpr int kVectorBytes = 16, kVectorRegisters = 16;
+#endif
+
+template <class T>
+struct LanesOf {
+  // Loads and stores go through `Loose`, which may lie anywhere an element may.
+  typedef T Vector __attribute__((vector_size(kVectorBytes)));
+  typedef T Loose __attribute__((vector_size(kVectorBytes), aligned(alignof(T)), may_alias));
+  static constexpr int count = kVectorBytes / static_cast<int>(sizeof(T));
+};
+
+template <class T>
+using Lanes = typename LanesOf<T>::Vector;
+template <class T>
+constexpr int kLanes = LanesOf<T>::count;
+
+template <class T>
+[[gnu::always_inline]] inline Lanes<T> load(const T* p) {
+  return *reinterpret_cast<const typename LanesOf<T>::Loose*>(p);
+}
+template <class T>
+[[gnu::always_inline]] inline void store(T* p, Lanes<T> v) {
+  *reinterpret_cast<typename LanesOf<T>::Loose*>(p) = v;
+}
+template <class T>
+[[gnu::always_inline]] inline Lanes<T> spread(T x) {
+  return x - Lanes<T>{};
+}
+
+/// The product of the low 32-bit halves of each lane, in 64 bits. GCC finds the one instruction for
+/// it by name only.
+[[gnu::always_inline]] inline Lanes<std::uint64_t> multiply_words(Lanes<std::uint64_t> a,
+                                                                  Lanes<std::uint64_t> b) {
+#if defined(__AVX512F__)
+  return reinterpret_cast<Lanes<std::uint64_t>>(
+      _mm512_maskz_mul_epu32(0xff, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif defined(__AVX2__)
+  return reinterpret_cast<Lanes<std::uint64_t>>(
+      _mm256_mul_epu32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif defined(__x86_64__)
+  return reinterpret_cast<Lanes<std::uint64_t>>(
+      _mm_mul_epu32(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));
+#else
+  return (a & 0xffffffff) * (b & 0xffffffff);
+#endif
+}
+
+/// The sum of all lanes, as a tree: halves are added to each other until one lane is left.
+template <class T>
+[[gnu::always_inline]] inline T sum_of(Lanes<T> v) {
+  T lane[kLanes<T>];
+  store(lane, v);
+  for (int half = kLanes<T> / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
+  }
+  return lane[0];
+}
+
+/// sum over i < n of term(i) with kLanes accumulators; term(i) of lanes is term_lanes(i). The tail
+/// is added in order.
+template <class T, class LaneTerm, class Term>
+[[gnu::always_inline]] inline T sum(std::int64_t n, LaneTerm&& lane_term, Term&& term) {
+  constexpr int W = kLanes<T>;
+  Lanes<T> even{}, odd{};
+  std::int64_t i = 0;
+  for (; i + 2 * W <= n; i += 2 * W) even += lane_term(i), odd += lane_term(i + W);
+  if (i + W <= n) even += lane_term(i), i += W;
+  T total = sum_of<T>(even + odd);
+  for (; i < n; ++i) total += term(i);
+  return total;
+}
+
+}  // namespace
+}  // namespace holdfast::kernels::HOLDFAST_ISA
