@@ -1,6 +1,7 @@
 #include "nn/parameters.h"
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -14,11 +15,11 @@ std::size_t ParameterArena::declare(std::string name, const Shape& shape,
     slice.offset = at;
     slice.size = slice.shape.numel();
     at += slice.size;
-    slices_.push_back(std::move(slice));
   }
   if (at - end_ != shape.numel()) {
     throw std::logic_error("[arena] the slices of " + name + " do not make up " + shape.text());
   }
+  std::move(slices.begin(), slices.end(), std::back_inserter(slices_));
   parameters_.push_back(Parameter{.name = std::move(name), .value = {}, .grad = {}});
   offsets_.push_back(end_);
   shapes_.push_back(shape);
