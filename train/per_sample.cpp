@@ -1,0 +1,229 @@
+#include "train/per_sample.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <tuple>
+
+#include "base/parallel.h"
+#include "tensor/blas.h"
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/squares.h"
+
+namespace holdfast {
+namespace {
+
+// Tiles of a weight (rows of W, columns of W) whose per-sample gradient and sum of squares stay in
+// the second-level cache.
+constexpr std::int64_t kTileRows = 64, kTileColumns = 256;
+constexpr std::int64_t kColumns = 64;  // columns of a vector parameter a unit of work
+
+std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
+
+bool one_row_each(const std::vector<std::int64_t>& offsets) {
+  return offsets.back() == static_cast<std::int64_t>(offsets.size()) - 1;
+}
+
+// A rectangle of a linear layer's weight gradient.
+struct Tile {
+  std::int64_t row, rows, column, columns;
+};
+
+Tile tile_at(std::int64_t index, std::int64_t O, std::int64_t I) {
+  const std::int64_t across = pieces(I, kTileColumns);
+  const std::int64_t row = index / across * kTileRows, column = index % across * kTileColumns;
+  return {row, std::min(kTileRows, O - row), column, std::min(kTileColumns, I - column)};
+}
+
+// squares (rows, columns) = sum over samples n of (delta_n^T x_n)^2 within the tile; `gradient` is
+// scratch of its size.
+template <class T>
+void sum_of_squared_products(const Tile& tile, const std::vector<std::int64_t>& offsets,
+                             const T* delta, std::int64_t O, const T* x, std::int64_t I,
+                             T* gradient, T* squares) {
+  const auto& kernels = kernels::best<kernels::Squares<T>>();
+  std::fill_n(squares, tile.rows * tile.columns, T{0});
+  for (std::size_t n = 0; n + 1 < offsets.size(); ++n) {
+    const std::int64_t begin = offsets[n], rows = offsets[n + 1] - begin;
+    gemm_serial(Trans::yes, Trans::no, tile.rows, tile.columns, rows, T{1},
+                delta + begin * O + tile.row, O, x + begin * I + tile.column, I, T{0}, gradient,
+                tile.columns);
+    kernels.add_squares(gradient, squares, tile.rows * tile.columns);
+  }
+}
+
+// sums_j += sum over samples of (sum over the sample's rows t of delta_tj factor_tj)^2; no
+// factor: 1.
+template <class T>
+void add_column_sums(double* sums, const T* delta, const T* factor, std::int64_t C,
+                     const std::vector<std::int64_t>& offsets) {
+  const auto& kernels = kernels::best<kernels::Squares<T>>();
+  parallel_for(C, kColumns, [&](std::int64_t begin, std::int64_t end) {
+    std::array<T, kColumns> gradient;
+    for (std::size_t n = 0; n + 1 < offsets.size(); ++n) {
+      const std::int64_t first = offsets[n] * C + begin, rows = offsets[n + 1] - offsets[n];
+      if (factor == nullptr) {
+        kernels.column_sums(delta + first, rows, C, gradient.data(), end - begin);
+      } else {
+        kernels.column_products(delta + first, factor + first, rows, C, gradient.data(),
+                                end - begin);
+      }
+      kernels.widen_add_squares(gradient.data(), sums + begin, end - begin);
+    }
+  });
+}
+
+}  // namespace
+
+PerSampleSquares::PerSampleSquares(const ParameterArena& arena)
+    : arena_(&arena), sums_(Tensor::zeros({arena.numel()}, DType::f64)) {}
+
+void PerSampleSquares::begin(const Packing& packing) {
+  const auto offsets = packing.offsets.span<std::int32_t>();
+  offsets_.assign(offsets.begin(), offsets.end());
+  used_.clear();
+}
+
+double* PerSampleSquares::use(const Parameter& parameter) {
+  if (!used_.insert(&parameter).second) {
+    throw std::invalid_argument(fmt::format(
+        "[per-sample squares] {} is used twice in one pass: its gradients would have to be added "
+        "before they are squared, which is not supported",
+        parameter.name));
+  }
+  if (parameter.value.storage() != arena_->values().storage()) {
+    throw std::invalid_argument(
+        fmt::format("[per-sample squares] {} is not in the arena", parameter.name));
+  }
+  return sums_.data<double>() + parameter.value.storage_offset() -
+         arena_->values().storage_offset();
+}
+
+std::vector<std::int64_t> PerSampleSquares::segments(std::int64_t rows) const {
+  if (offsets_.empty()) throw std::logic_error("[per-sample squares] begin() was not called");
+  if (rows == offsets_.back()) return offsets_;
+  if (rows > static_cast<std::int64_t>(offsets_.size()) - 1) {
+    throw std::invalid_argument(fmt::format(
+        "[per-sample squares] an operation has {} rows, the batch {} texts of {} tokens in all",
+        rows, offsets_.size() - 1, offsets_.back()));
+  }
+  std::vector<std::int64_t> singles(static_cast<std::size_t>(rows) + 1);
+  for (std::size_t n = 0; n < singles.size(); ++n) singles[n] = static_cast<std::int64_t>(n);
+  return singles;
+}
+
+void PerSampleSquares::linear(Parameter& weight, Parameter* bias, const Tensor& x,
+                              const Tensor& dout) {
+  const std::vector<std::int64_t> offsets = segments(x.size(0));
+  const std::int64_t N = x.size(0), I = x.size(1), O = dout.size(1);
+  double* weight_sums = use(weight);
+  const Tensor x_dense = x.contiguous(), delta_dense = dout.contiguous();
+  dispatch(x.dtype(), "per-sample squares", [&]<class T>() {
+    const auto& kernels = kernels::best<kernels::Squares<T>>();
+    const T* values = x_dense.data<T>();
+    const T* delta = delta_dense.data<T>();
+    // One row a sample: (delta^T x)^2 = (delta o delta)^T (x o x), one product for all samples.
+    const bool single = one_row_each(offsets);
+    Tensor x_squares, delta_squares;
+    if (single) {
+      x_squares = Tensor::empty(x.shape(), x.dtype());
+      delta_squares = Tensor::empty(dout.shape(), x.dtype());
+      kernels.square(values, x_squares.data<T>(), N * I);
+      kernels.square(delta, delta_squares.data<T>(), N * O);
+    }
+    const std::int64_t tiles = pieces(O, kTileRows) * pieces(I, kTileColumns);
+    parallel_for(tiles, 1, [&](std::int64_t index, std::int64_t) {
+      alignas(64) thread_local std::array<T, kTileRows * kTileColumns> gradient, squares;
+      const Tile tile = tile_at(index, O, I);
+      if (single) {
+        gemm_serial(Trans::yes, Trans::no, tile.rows, tile.columns, N, T{1},
+                    delta_squares.data<T>() + tile.row, O, x_squares.data<T>() + tile.column, I,
+                    T{0}, squares.data(), tile.columns);
+      } else {
+        sum_of_squared_products(tile, offsets, delta, O, values, I, gradient.data(),
+                                squares.data());
+      }
+      for (std::int64_t r = 0; r < tile.rows; ++r) {
+        kernels.widen_add(squares.data() + r * tile.columns,
+                          weight_sums + (tile.row + r) * I + tile.column, tile.columns);
+      }
+    });
+    if (bias != nullptr) add_column_sums<T>(use(*bias), delta, nullptr, O, offsets);
+  });
+}
+
+void PerSampleSquares::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat,
+                            const Tensor& dout) {
+  const std::vector<std::int64_t> offsets = segments(xhat.size(0));
+  const Tensor xhat_dense = xhat.contiguous(), delta_dense = dout.contiguous();
+  double *gamma_sums = use(gamma), *beta_sums = use(beta);
+  dispatch(xhat.dtype(), "per-sample squares", [&]<class T>() {
+    const T* delta = delta_dense.data<T>();
+    add_column_sums<T>(gamma_sums, delta, xhat_dense.data<T>(), xhat.size(1), offsets);
+    add_column_sums<T>(beta_sums, delta, nullptr, xhat.size(1), offsets);
+  });
+}
+
+namespace {
+
+// A row of a table looked up by a sample.
+struct Lookup {
+  std::int32_t id;
+  std::int64_t sample, row;
+  bool operator<(const Lookup& o) const {
+    return std::tie(sample, id, row) < std::tie(o.sample, o.id, o.row);
+  }
+  bool same_gradient(const Lookup& o) const { return sample == o.sample && id == o.id; }
+};
+
+std::vector<Lookup> sorted_lookups(std::span<const std::int32_t> ids,
+                                   const std::vector<std::int64_t>& offsets) {
+  std::vector<Lookup> lookups;
+  lookups.reserve(ids.size());
+  for (std::size_t n = 0; n + 1 < offsets.size(); ++n) {
+    for (std::int64_t row = offsets[n]; row < offsets[n + 1]; ++row) {
+      lookups.push_back({ids[static_cast<std::size_t>(row)], static_cast<std::int64_t>(n), row});
+    }
+  }
+  std::sort(lookups.begin(), lookups.end());
+  return lookups;
+}
+
+}  // namespace
+
+void PerSampleSquares::embedding(Parameter& table, const Tensor& ids, const Tensor& dout) {
+  const std::vector<Lookup> lookups =
+      sorted_lookups(ids.span<std::int32_t>(), segments(ids.numel()));
+  const std::int64_t C = dout.size(1);
+  double* sums = use(table);
+  const Tensor delta_dense = dout.contiguous();
+  dispatch(dout.dtype(), "per-sample squares", [&]<class T>() {
+    const auto& kernels = kernels::best<kernels::Squares<T>>();
+    const T* delta = delta_dense.data<T>();
+    parallel_for(C, kColumns, [&](std::int64_t begin, std::int64_t end) {
+      std::array<T, kColumns> gradient;
+      for (auto first = lookups.begin(); first != lookups.end();) {
+        gradient.fill(0);
+        auto last = first;
+        for (; last != lookups.end() && last->same_gradient(*first); ++last) {
+          const T* row = delta + last->row * C + begin;
+          for (std::int64_t j = 0; j < end - begin; ++j)
+            gradient[static_cast<std::size_t>(j)] += row[j];
+        }
+        kernels.widen_add_squares(gradient.data(), sums + first->id * C + begin, end - begin);
+        first = last;
+      }
+    });
+  });
+}
+
+void PerSampleSquares::dense(Parameter& parameter, const Tensor&) {
+  throw std::invalid_argument(
+      fmt::format("[per-sample squares] {} is used by an operation that only knows its whole "
+                  "gradient: no samples are left in it",
+                  parameter.name));
+}
+
+}  // namespace holdfast
