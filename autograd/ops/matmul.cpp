@@ -95,7 +95,7 @@ Var matmul(const Var& a, const Var& b) {
   require_fit(a.value(), b.value());
   if (a.value().rank() > 2 && b.value().rank() == 2) {
     // Many matrices times one are one tall matrix times one: a single GEMM, in backward too.
-    const Var rows = reshape(a, {leading(a.shape()).numel(), a.size(-1)});
+    const Var rows = reshape(a, {leading(a.shape()).numel() * a.size(-2), a.size(-1)});
     return reshape(matmul(rows, b), a.shape().with(-1, b.size(-1)));
   }
   return ops::record(
