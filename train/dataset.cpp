@@ -1,0 +1,283 @@
+#include "train/dataset.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <unordered_map>
+
+#include "base/parallel.h"
+#include "base/utf8.h"
+#include "tensor/cpu.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::int64_t kTextsAtOnce = 32;  // of a worker's turn at tokenising
+
+DataColumns columns_of(const DataRecipe& data) {
+  return {.text = data.text,
+          .label = data.label,
+          .text_pair = data.text_pair,
+          .header = data.header,
+          .invalid_utf8_replace = data.invalid_utf8 == "replace",
+          .label_required = true};
+}
+
+std::optional<std::int64_t> as_integer(std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return code == std::errc() && end == text.data() + text.size() ? std::optional(value)
+                                                                 : std::nullopt;
+}
+
+std::string list_of(const std::vector<std::string>& labels) {
+  constexpr std::size_t kShown = 12;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(labels.size(), kShown); ++i) {
+    text += (i == 0 ? "" : ", ") + utf8::printable(labels[i]);
+  }
+  return labels.size() > kShown ? text + ", ..." : text;
+}
+
+// Finds the head of an old task and gives it the task's name.
+void adopt_head(Model& model, const Recipe& recipe, const DataRecipe& old, Notices& notices) {
+  if (model.head(old.name)) {
+    return;
+  }
+  const std::vector<Head>& heads = model.heads();
+  if (recipe.old.size() == 1 && heads.size() == 1 && heads.front().task == "default") {
+    notices.push_back(fmt::format("the classifier of {} is taken for task {}",
+                                  utf8::printable(recipe.model), old.name));
+    model.rename_head("default", old.name);
+    return;
+  }
+  std::vector<std::string> names;
+  for (const Head& head : heads) {
+    names.push_back(head.task);
+  }
+  throw std::runtime_error(
+      fmt::format("{}: has no head for the old task {}{}", utf8::printable(recipe.model), old.name,
+                  names.empty() ? ": train it on this task first" : "; it has: " + list_of(names)));
+}
+
+// A head for the new task, with the labels of its training texts.
+void prepare_new_head(Model& model, const Recipe& recipe, std::span<const Example> examples,
+                      Notices& notices) {
+  const DataRecipe& fresh = recipe.fresh;
+  const std::vector<std::string> labels = sorted_labels(examples);
+  if (labels.size() < 2) {
+    throw std::runtime_error(fmt::format("{}: every text has the label \"{}\"; a task needs two",
+                                         utf8::printable(fresh.train),
+                                         utf8::printable(labels.front())));
+  }
+  if (labels.size() > 1000 && labels.size() > examples.size() / 2) {
+    throw std::runtime_error(
+        fmt::format("{}: {} texts have {} different labels; is {} the right column?",
+                    utf8::printable(fresh.train), examples.size(), labels.size(), fresh.label));
+  }
+  const Head* present = model.head(fresh.name);
+  if (!present) {
+    model.add_head(fresh.name, labels, static_cast<std::uint64_t>(recipe.seed));
+    return;
+  }
+  if (std::set(labels.begin(), labels.end()) !=
+      std::set(present->labels.begin(), present->labels.end())) {
+    throw std::runtime_error(fmt::format(
+        "{}: the labels are {}, but the model's head for task {} has {}: give the new task "
+        "another name",
+        utf8::printable(fresh.train), list_of(labels), fresh.name, list_of(present->labels)));
+  }
+  notices.push_back("task " + fresh.name + " has a head already, which is trained further");
+}
+
+void check_limits(const Recipe& recipe, const Model& model, const Tokenizer& tokenizer) {
+  if (tokenizer.size() > model.config().vocab_size) {
+    throw std::runtime_error(
+        fmt::format("{}: the tokenizer has {} tokens, the model {}: they do not belong together",
+                    utf8::printable(recipe.model), tokenizer.size(), model.config().vocab_size));
+  }
+  std::vector<DataRecipe> all = recipe.old;
+  all.push_back(recipe.fresh);
+  for (const DataRecipe& data : all) {
+    if (data.max_length > model.config().max_positions) {
+      throw std::runtime_error(fmt::format(
+          "task {}: max_length is {}, but {} has {} positions", data.name, data.max_length,
+          utf8::printable(recipe.model), model.config().max_positions));
+    }
+    if (!data.text_pair.empty() && model.config().type_vocab_size < 2) {
+      throw std::runtime_error(fmt::format("task {}: text_pair needs two token types, {} has one",
+                                           data.name, utf8::printable(recipe.model)));
+    }
+  }
+}
+
+void notice_missing_classes(const TaskData& task, const std::vector<Sample>& samples,
+                            const std::string& file, Notices& notices) {
+  std::vector<std::string> missing;
+  for (std::size_t k = 0; k < task.labels.size(); ++k) {
+    const auto is_k = [k](const Sample& s) { return static_cast<std::size_t>(s.label) == k; };
+    if (std::none_of(samples.begin(), samples.end(), is_k)) {
+      missing.push_back(task.labels[k]);
+    }
+  }
+  if (!missing.empty()) {
+    notices.push_back(
+        fmt::format("{}: no text has the label {}", utf8::printable(file), list_of(missing)));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> sorted_labels(std::span<const Example> examples) {
+  std::set<std::string> unique;
+  bool integers = true;
+  for (const Example& example : examples) {
+    if (unique.insert(example.label).second) {
+      integers = integers && as_integer(example.label).has_value();
+    }
+  }
+  std::vector<std::string> labels(unique.begin(), unique.end());
+  if (integers) {
+    std::stable_sort(labels.begin(), labels.end(),
+                     [](const auto& a, const auto& b) { return as_integer(a) < as_integer(b); });
+  }
+  return labels;
+}
+
+std::vector<Sample> to_samples(std::span<const Example> examples, const DataRecipe& data,
+                               const std::string& file, const std::vector<std::string>& labels,
+                               const Tokenizer& tokenizer) {
+  std::unordered_map<std::string, std::int32_t> index;
+  for (std::size_t k = 0; k < labels.size(); ++k) {
+    index.emplace(labels[k], static_cast<std::int32_t>(k));
+  }
+  for (std::size_t k = 0; k < labels.size(); ++k) {  // transformers' names for nameless classes
+    if (labels[k] == "LABEL_" + std::to_string(k)) {
+      index.emplace(std::to_string(k), static_cast<std::int32_t>(k));
+    }
+  }
+  std::vector<Sample> samples(examples.size());
+  for (std::size_t n = 0; n < examples.size(); ++n) {
+    const auto found = index.find(examples[n].label);
+    if (found == index.end()) {
+      throw std::runtime_error(fmt::format(
+          "{}:{}: the label \"{}\" is none of task {}'s: {}", utf8::printable(file),
+          examples[n].line, utf8::printable(examples[n].label), data.name, list_of(labels)));
+    }
+    samples[n].label = found->second;
+    samples[n].id = examples[n].line;
+  }
+  parallel_for(
+      static_cast<std::int64_t>(examples.size()), kTextsAtOnce,
+      [&](std::int64_t begin, std::int64_t end) {
+        for (auto n = static_cast<std::size_t>(begin); n < static_cast<std::size_t>(end); ++n) {
+          const Example& example = examples[n];
+          Encoding encoding = data.text_pair.empty()
+                                  ? tokenizer.encode(example.text, data.max_length)
+                                  : tokenizer.encode(example.text, example.pair, data.max_length);
+          samples[n].ids = std::move(encoding.ids);
+          if (!data.text_pair.empty()) {
+            samples[n].type_ids = std::move(encoding.type_ids);
+          }
+        }
+      });
+  return samples;
+}
+
+std::vector<Sample> read_samples(const std::filesystem::path& file, const DataRecipe& data,
+                                 const std::vector<std::string>& labels,
+                                 const Tokenizer& tokenizer) {
+  const std::vector<Example> examples = read_examples(file, columns_of(data));
+  return to_samples(examples, data, file.string(), labels, tokenizer);
+}
+
+Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
+  std::vector<std::pair<const DataRecipe*, bool>> sources;
+  for (const DataRecipe& old : recipe.old) {
+    sources.emplace_back(&old, true);
+  }
+  sources.emplace_back(&recipe.fresh, false);
+  const auto total = static_cast<std::int64_t>(3 * sources.size() + 1);
+  std::int64_t done = 0;
+  const auto tell = [&](const std::string& file) {
+    if (progress) {
+      progress(file, done, total);
+    }
+    ++done;
+  };
+
+  tell(recipe.model);
+  Notices notices;
+  Tokenizer tokenizer = Tokenizer::load(recipe.model, &notices);
+  Model model = Model::load(recipe.model, recipe.precision, &notices);
+  check_limits(recipe, model, tokenizer);
+  for (const DataRecipe& old : recipe.old) {
+    adopt_head(model, recipe, old, notices);
+  }
+
+  std::vector<TaskData> tasks;
+  for (const auto& [data, old] : sources) {
+    TaskData& task = tasks.emplace_back();
+    task.name = data->name;
+    task.old = old;
+    tell(data->train);
+    if (!data->train.empty()) {
+      task.examples = read_examples(data->train, columns_of(*data));
+    }
+    if (!old) {
+      prepare_new_head(model, recipe, task.examples, notices);
+    }
+    task.labels = model.head(task.name)->labels;
+    task.train = to_samples(task.examples, *data, data->train, task.labels, tokenizer);
+    for (const auto& [file, samples] :
+         {std::pair(&data->valid, &task.valid), {&data->test, &task.test}}) {
+      tell(*file);
+      if (!file->empty()) {
+        *samples = read_samples(*file, *data, task.labels, tokenizer);
+        notice_missing_classes(task, *samples, *file, notices);
+      }
+    }
+    for (std::vector<Sample>* samples : {&task.train, &task.valid, &task.test}) {
+      for (Sample& sample : *samples) {
+        sample.task = static_cast<std::int32_t>(tasks.size()) - 1;
+      }
+    }
+  }
+  return {std::move(model), std::move(tokenizer), std::move(tasks), std::move(notices)};
+}
+
+std::string Inputs::digest() const {
+  Hasher hasher;
+  hasher.update(name_of(isa()));
+  dispatch(model.dtype(), "digest",
+           [&]<class T>() { hasher.update(std::as_bytes(model.arena().values().span<T>())); });
+  const auto add_text = [&](std::string_view text) {
+    hasher.update(std::to_string(text.size()) + ':');
+    hasher.update(text);
+  };
+  for (const TaskData& task : tasks) {
+    add_text(task.name);
+    for (const std::string& label : task.labels) {
+      add_text(label);
+    }
+    for (const Example& example : task.examples) {
+      add_text(example.text);
+      add_text(example.pair);
+    }
+    for (const std::vector<Sample>* samples : {&task.train, &task.valid, &task.test}) {
+      add_text(std::to_string(samples->size()));
+      for (const Sample& sample : *samples) {
+        add_text(std::to_string(sample.label));
+        hasher.update(std::as_bytes(std::span(sample.ids)));
+        hasher.update(std::as_bytes(std::span(sample.type_ids)));
+      }
+    }
+  }
+  return to_hex(hasher.digest());
+}
+
+}  // namespace holdfast

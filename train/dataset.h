@@ -1,0 +1,67 @@
+// The files of a recipe as samples: read, checked against labels and limits, tokenised once.
+// Tested by tests/train/dataset_test.cpp.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "nn/model.h"
+#include "tokenizer/tokenizer.h"
+#include "train/data.h"
+#include "train/recipe.h"
+#include "train/sample.h"
+
+namespace holdfast {
+
+/// A task's texts. `examples` are those of `train`, as read: selection counts their words.
+struct TaskData {
+  std::string name;
+  bool old = false;
+  std::vector<std::string> labels;  // of its head, in order
+  std::vector<Sample> train, valid, test;
+  std::vector<Example> examples;
+};
+
+/// Everything that a run reads.
+struct Inputs {
+  Model model;  // at the start: a head for every task
+  Tokenizer tokenizer;
+  std::vector<TaskData> tasks;  // old ones in the recipe's order, then the new one
+  Notices notices;
+
+  const TaskData& fresh() const { return tasks.back(); }
+  /// Of weights, labels, tokens and training texts: equal inputs, equal digest.
+  std::string digest() const;
+};
+
+/// Called before each file with its name, files done and files in all.
+using ReadProgress =
+    std::function<void(const std::string& file, std::int64_t done, std::int64_t total)>;
+
+/// Reads model, tokenizer and all splits. The new task's labels are those of its training texts,
+/// sorted (as integers if all are); an old task's are those of its head, which is found by name, or
+/// is the only one, "default". A head of the new task that is there already is trained further if
+/// its labels are the same. Throws std::runtime_error, one line with file and line, for whatever
+/// cannot be used: a file without texts, a label that its task does not have, one class only,
+/// max_length above the model's, a tokenizer of more tokens than the model has, a missing head.
+Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress = {});
+
+/// The labels in the order of a head: ascending as integers if all are integers, else as bytes.
+std::vector<std::string> sorted_labels(std::span<const Example> examples);
+
+/// Tokenises examples whose labels are among `labels`; in parallel, in order.
+std::vector<Sample> to_samples(std::span<const Example> examples, const DataRecipe& data,
+                               const std::string& file, const std::vector<std::string>& labels,
+                               const Tokenizer& tokenizer);
+
+/// One file for `evaluate` and `fisher`: read, checked and tokenised for a head.
+std::vector<Sample> read_samples(const std::filesystem::path& file, const DataRecipe& data,
+                                 const std::vector<std::string>& labels,
+                                 const Tokenizer& tokenizer);
+
+}  // namespace holdfast
