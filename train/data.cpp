@@ -1,0 +1,223 @@
+#include "train/data.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <stdexcept>
+
+#include "base/csv.h"
+#include "base/json.h"
+#include "base/utf8.h"
+#include "train/table_file.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::size_t kFieldBytes = 1U << 20U;
+constexpr std::size_t kJsonLineBytes = 16U << 20U;
+
+[[noreturn]] void fail(const std::string& where, std::int64_t line, const std::string& what) {
+  throw std::runtime_error(fmt::format("{}:{}: {}", where, line, what));
+}
+
+std::string list_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 20;
+  std::string out;
+  for (std::size_t i = 0; i < std::min(names.size(), kShown); ++i) {
+    out += i == 0 ? "" : ", ";
+    out += utf8::printable(names[i].substr(0, 60));
+  }
+  return names.size() > kShown ? out + ", ..." : out;
+}
+
+// Where the wanted columns stand in a row.
+struct Places {
+  std::size_t text = 0;
+  std::optional<std::size_t> label, pair;
+};
+
+class RowReader {
+ public:
+  RowReader(std::string where, const DataColumns& columns)
+      : where_(std::move(where)), columns_(columns) {}
+
+  void operator()(std::int64_t line, const std::vector<std::string>& fields) {
+    if (!places_) {
+      places_ = places(line, fields);
+      if (columns_.header) {
+        return;
+      }
+    }
+    Example example{fields[places_->text], "", "", line};
+    if (places_->pair) {
+      example.pair = fields[*places_->pair];
+    }
+    if (places_->label) {
+      example.label = fields[*places_->label];
+      if (example.label.empty()) {
+        fail(where_, line, "the label is empty");
+      }
+    }
+    examples_.push_back(std::move(example));
+  }
+
+  std::vector<Example> take() { return std::move(examples_); }
+
+ private:
+  Places places(std::int64_t line, const std::vector<std::string>& first_row) const {
+    const auto place = [&](const std::string& name) {
+      return columns_.header ? named(line, first_row, name)
+                             : numbered(line, first_row.size(), name);
+    };
+    Places places;
+    places.text = required(line, first_row, columns_.text, place(columns_.text));
+    if (!columns_.text_pair.empty()) {
+      places.pair = required(line, first_row, columns_.text_pair, place(columns_.text_pair));
+    }
+    if (columns_.label_required) {
+      places.label = required(line, first_row, columns_.label, place(columns_.label));
+    } else if (columns_.header || is_number(columns_.label)) {
+      places.label = place(columns_.label);
+    }
+    return places;
+  }
+
+  std::size_t required(std::int64_t line, const std::vector<std::string>& first_row,
+                       const std::string& name, std::optional<std::size_t> place) const {
+    if (place) {
+      return *place;
+    }
+    const std::string missing = utf8::printable(name);
+    if (!columns_.header) {
+      fail(where_, line,
+           fmt::format("there is no column {}; the first row has {}", missing, first_row.size()));
+    }
+    fail(where_, line,
+         fmt::format("there is no column \"{}\"; the columns are: {} (name yours in the recipe, or "
+                     "set header = false and "
+                     "give numbers)",
+                     missing, list_of(first_row)));
+  }
+
+  std::optional<std::size_t> named(std::int64_t line, const std::vector<std::string>& names,
+                                   const std::string& name) const {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) {
+      return std::nullopt;
+    }
+    if (std::find(found + 1, names.end(), name) != names.end()) {
+      fail(where_, line, "two columns are named \"" + utf8::printable(name) + "\"");
+    }
+    return static_cast<std::size_t>(found - names.begin());
+  }
+
+  static bool is_number(const std::string& name) {
+    return !name.empty() &&
+           std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+  }
+
+  std::optional<std::size_t> numbered(std::int64_t line, std::size_t count,
+                                      const std::string& name) const {
+    if (!is_number(name)) {
+      fail(where_, line,
+           fmt::format("with header = false columns are given as numbers from 1, as in text = "
+                       "\"1\"; found \"{}\"",
+                       utf8::printable(name)));
+    }
+    std::size_t number = 0;
+    const auto status = std::from_chars(name.data(), name.data() + name.size(), number).ec;
+    if (status != std::errc() || number == 0 || number > count) {
+      return std::nullopt;
+    }
+    return number - 1;
+  }
+
+  std::string where_;
+  const DataColumns& columns_;
+  std::optional<Places> places_;
+  std::vector<Example> examples_;
+};
+
+const std::string& text_of(const Json& value) {
+  const std::string& text = value.as_string();
+  if (text.size() > kFieldBytes) {
+    throw value.error(fmt::format("has more than {} bytes", kFieldBytes));
+  }
+  return text;
+}
+
+std::string label_of(const Json& value) {
+  if (value.is_integer()) {
+    return std::to_string(value.as_int64());
+  }
+  if (!value.is_string()) {
+    throw value.error(
+        "must be a string or an integer, found " +
+        (value.is_array() || value.is_object() ? "a list or an object" : value.dump()));
+  }
+  if (value.as_string().empty()) {
+    throw value.error("is empty");
+  }
+  return text_of(value);
+}
+
+Example example_of(const Json& row, const DataColumns& columns, std::int64_t line) {
+  Example example{text_of(row.at(columns.text)), "", "", line};
+  if (!columns.text_pair.empty()) {
+    example.pair = text_of(row.at(columns.text_pair));
+  }
+  if (columns.label_required || row.find(columns.label) != nullptr) {
+    example.label = label_of(row.at(columns.label));
+  }
+  return example;
+}
+
+std::vector<Example> read_json_lines(std::string_view text, const std::string& where,
+                                     const DataColumns& columns) {
+  std::vector<Example> examples;
+  std::int64_t number = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    ++number;
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::string_view line = text.substr(at, end - at);
+    at = end + 1;
+    const std::size_t first = line.find_first_not_of(" \t\r");
+    if (first == std::string_view::npos) {
+      continue;
+    }
+    if (line.size() > kJsonLineBytes) {
+      fail(where, number, fmt::format("a line of more than {} bytes", kJsonLineBytes));
+    }
+    if (line[first] == '[') {
+      fail(where, number, "an array; JSON Lines has one object a line");
+    }
+    const Json row = Json::parse(line, fmt::format("{}:{}", where, number));
+    examples.push_back(example_of(row, columns, number));
+  }
+  return examples;
+}
+
+}  // namespace
+
+std::vector<Example> read_examples(const std::filesystem::path& path, const DataColumns& columns) {
+  const std::string where = utf8::printable(path.string());
+  const TableFile file = read_table_file(path, columns.invalid_utf8_replace);
+  std::vector<Example> examples;
+  if (file.format == TableFormat::json_lines) {
+    examples = read_json_lines(file.text, where, columns);
+  } else {
+    RowReader rows(where, columns);
+    const auto parse = file.format == TableFormat::csv ? parse_csv : parse_tsv;
+    parse(file.text, where, std::ref(rows), {.field_bytes = kFieldBytes});
+    examples = rows.take();
+  }
+  if (examples.empty()) {
+    throw std::runtime_error(
+        where + (file.text.empty() ? ": the file is empty" : ": the file has no rows of data"));
+  }
+  return examples;
+}
+
+}  // namespace holdfast
