@@ -15,10 +15,10 @@ namespace holdfast {
 
 struct TokenizerOptions {
   bool lowercase = true;
-  std::optional<bool> strip_accents;  // unset: as lowercase
-  bool chinese_chars = true;          // every CJK ideograph becomes a word
-  bool clean_text = true;             // control characters vanish, white space becomes a space
-  int max_chars_per_word = 100;       // a longer word becomes [UNK]
+  std::optional<bool> strip_accents = std::nullopt;  // unset: as lowercase
+  bool chinese_chars = true;                         // every CJK ideograph becomes a word
+  bool clean_text = true;        // control characters vanish, white space becomes a space
+  int max_chars_per_word = 100;  // a longer word becomes [UNK]
 
   bool operator==(const TokenizerOptions&) const = default;
 };

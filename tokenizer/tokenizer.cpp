@@ -128,9 +128,10 @@ Encoding Tokenizer::encode(std::string_view text, std::int64_t max_length) const
 
 Encoding Tokenizer::encode(std::string_view text, std::string_view pair,
                            std::int64_t max_length) const {
-  const Tokens first = tokenize(text, room(max_length, 3));
-  const Tokens second = tokenize(pair, first.limit);
-  const auto [first_size, second_size] = longest_first(first.size(), second.size(), first.limit);
+  const std::int64_t limit = room(max_length, 3);
+  const Tokens first = tokenize(text, -1);  // all, as the longer one is to be known
+  const Tokens second = tokenize(pair, -1);
+  const auto [first_size, second_size] = longest_first(first.size(), second.size(), limit);
   Encoding out;
   append_special(cls_id_, 0, out);
   append(first, first_size, 0, out);
