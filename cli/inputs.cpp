@@ -1,0 +1,59 @@
+#include "cli/inputs.h"
+
+#include <fmt/format.h>
+
+#include "base/utf8.h"
+#include "cli/progress.h"
+
+namespace holdfast::cli {
+
+LoadedModel load_model(const std::string& directory, const Common& common) {
+  Notices notices;
+  LoadedModel out{Model::load(directory, DType::f32, &notices),
+                  Tokenizer::load(directory, &notices)};
+  Progress progress(common.quiet);
+  for (const std::string& notice : notices) progress.notice(notice);
+  if (out.tokenizer.size() > out.model.config().vocab_size)
+    throw std::runtime_error(
+        fmt::format("{}: the tokenizer has {} tokens, the model {}; they do not belong together",
+                    directory, out.tokenizer.size(), out.model.config().vocab_size));
+  return out;
+}
+
+const Head& head_of(const Model& model, const std::string& task) {
+  if (model.heads().empty())
+    throw std::runtime_error(
+        "the model has no classification head; train one with `holdfast train`");
+  if (task.empty() && model.heads().size() == 1) return model.heads().front();
+  if (const Head* head = model.head(task)) return *head;
+  std::string known;
+  for (const Head& head : model.heads()) known += (known.empty() ? "" : ", ") + head.task;
+  throw std::runtime_error(
+      task.empty() ? "the model has several heads; choose with --task: " + known
+                   : fmt::format("--task {}: the model has no such head, but: {}", task, known));
+}
+
+std::int64_t length_for(const Model& model, std::int64_t max_length) {
+  const std::int64_t most = model.config().max_positions;
+  if (max_length > most)
+    throw std::runtime_error(
+        fmt::format("--max-length {}: the model takes {} tokens at most", max_length, most));
+  return max_length == 0 ? most : max_length;
+}
+
+void add_column_options(CLI::App& sub, DataRecipe& data) {
+  sub.add_option("--text-column", data.text, "Column or key of the text")->capture_default_str();
+  sub.add_option("--label-column", data.label, "Column or key of the label")->capture_default_str();
+  sub.add_option("--pair-column", data.text_pair, "Column or key of a second text");
+  sub.add_flag("!--no-header", data.header, "CSV and TSV: no header; columns are numbers from 1");
+  sub.add_option("--invalid-utf8", data.invalid_utf8, "error, or replace")
+      ->check(CLI::IsMember({"error", "replace"}))
+      ->capture_default_str();
+}
+
+DataColumns columns_of(const DataRecipe& data, bool label_required) {
+  return {data.text,     data.label, data.text_pair, data.header, data.invalid_utf8 == "replace",
+          label_required};
+}
+
+}  // namespace holdfast::cli

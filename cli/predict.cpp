@@ -1,0 +1,128 @@
+// holdfast predict: labels and probabilities for texts, in their order.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <span>
+
+#include "base/json.h"
+#include "base/parallel.h"
+#include "base/utf8.h"
+#include "cli/inputs.h"
+#include "cli/lines.h"
+#include "cli/table.h"
+#include "train/evaluate.h"
+#include "train/threads.h"
+
+namespace holdfast::cli {
+namespace {
+
+struct Options {
+  std::string model, task, file;
+  std::vector<std::string> texts;
+  std::int64_t max_length = 0;
+};
+
+std::vector<const Head*> heads_to_ask(const Model& model, const std::string& task) {
+  if (!task.empty() || model.heads().empty()) return {&head_of(model, task)};
+  std::vector<const Head*> out;
+  for (const Head& head : model.heads()) out.push_back(&head);
+  return out;
+}
+
+class Predictor {
+ public:
+  Predictor(LoadedModel& loaded, const Options& options, bool json)
+      : loaded_(loaded),
+        heads_(heads_to_ask(loaded.model, options.task)),
+        max_length_(length_for(loaded.model, options.max_length)),
+        json_(json) {}
+
+  /// Answers in the order of `texts`, all heads for each.
+  std::string answer(std::span<const std::string_view> texts) {
+    std::vector<Sample> samples(texts.size());
+    parallel_for(
+        static_cast<std::int64_t>(texts.size()), 16, [&](std::int64_t begin, std::int64_t end) {
+          for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
+            samples[i].ids = loaded_.tokenizer.encode(texts[i], max_length_).ids;
+        });
+    std::vector<std::vector<double>> scores;
+    for (const Head* head : heads_) scores.push_back(probabilities(loaded_.model, *head, samples));
+    std::string out;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      for (std::size_t h = 0; h < heads_.size(); ++h) {
+        const std::size_t classes = heads_[h]->labels.size();
+        line(out, texts[i], *heads_[h], std::span(scores[h]).subspan(i * classes, classes));
+      }
+    }
+    return out;
+  }
+
+ private:
+  void line(std::string& out, std::string_view text, const Head& head,
+            std::span<const double> scores) const {
+    const auto best = static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
+    if (!json_) {
+      if (heads_.size() > 1) out += utf8::printable(head.task) + ": ";
+      out += fmt::format("{} {:5.1f}%  {}\n", utf8::printable(head.labels[best]),
+                         100 * scores[best], utf8::printable(text));
+      return;
+    }
+    Json by_label = Json::object();
+    for (std::size_t k = 0; k < scores.size(); ++k) by_label.add(head.labels[k], scores[k]);
+    out += Json::object({{"text", text},
+                         {"task", head.task},
+                         {"label", head.labels[best]},
+                         {"scores", std::move(by_label)}})
+               .dump() +
+           '\n';
+  }
+
+  LoadedModel& loaded_;
+  std::vector<const Head*> heads_;
+  std::int64_t max_length_;
+  bool json_;
+};
+
+void check_texts(const std::vector<std::string>& texts) {
+  for (const std::string& text : texts)
+    if (utf8::first_invalid(text) != std::string::npos)
+      throw std::runtime_error("--text: is not UTF-8");
+}
+
+int run(const Options& options, const Common& common) {
+  check_texts(options.texts);
+  LoadedModel loaded = load_model(options.model, common);
+  Predictor predictor(loaded, options, common.json);
+  std::unique_ptr<LineReader> reader;
+  if (!options.file.empty() || options.texts.empty())
+    reader = std::make_unique<LineReader>(options.file.empty() ? "-" : options.file);
+  use_threads(0);
+  if (!options.texts.empty()) {
+    const std::vector<std::string_view> texts(options.texts.begin(), options.texts.end());
+    working([&] { print(predictor.answer(texts)); });
+  }
+  std::vector<std::string_view> lines;
+  while (reader && reader->next(lines)) working([&] { print(predictor.answer(lines)); });
+  return kDone;
+}
+
+}  // namespace
+
+Command add_predict(CLI::App& app, Common& common) {
+  auto options = std::make_shared<Options>();
+  CLI::App* sub = add_subcommand(
+      app, common, "predict", "Labels texts, one a line",
+      "  holdfast predict --model runs/medical/model --text 'Stocks rose on Friday.'\n"
+      "  holdfast predict --model runs/medical/model --task news --json texts.txt");
+  sub->add_option("--model", options->model, "Model folder")->required();
+  sub->add_option("--task", options->task, "Which head; without it all of them answer");
+  sub->add_option("--text", options->texts, "A text (repeatable)")->allow_extra_args(false);
+  sub->add_option("file", options->file, "Texts, one a line; - is standard input");
+  sub->add_option("--max-length", options->max_length,
+                  "Cut texts to so many tokens; 0: what the model can")
+      ->check(CLI::NonNegativeNumber);
+  return {sub, [options, &common] { return run(*options, common); }};
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,84 @@
+#include "cli/progress.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/text.h"
+#include "base/utf8.h"
+
+namespace holdfast::cli {
+namespace {
+
+int terminal_width() {
+  winsize size{};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string bar(double share, int width) {
+  const int full = static_cast<int>(share * width);
+  return '[' + std::string(static_cast<std::size_t>(full), '#') +
+         std::string(static_cast<std::size_t>(width - full), ' ') + ']';
+}
+
+}  // namespace
+
+std::string progress_line(const Step& step, int width) {
+  std::string head = utf8::printable(step.phase);
+  if (!step.detail.empty()) head += ' ' + utf8::printable(step.detail);
+  std::string tail;
+  if (step.total > 0) {
+    const double share =
+        std::clamp(static_cast<double>(step.done) / static_cast<double>(step.total), 0.0, 1.0);
+    if (width >= 72) tail += ' ' + bar(share, 20);
+    tail += fmt::format(" {:3.0f}% {}/{}", 100 * share, step.done, step.total);
+  } else if (step.done > 0) {
+    tail += fmt::format(" {}", step.done);
+  }
+  if (step.loss >= 0) tail += fmt::format("  loss {:.3f}", step.loss);
+  if (step.tokens_per_second > 0) tail += fmt::format("  {:.0f} tokens/s", step.tokens_per_second);
+  if (step.seconds_left >= 0) tail += fmt::format("  {} left", human_duration(step.seconds_left));
+  const auto room = static_cast<std::size_t>(std::max(width, 1));
+  std::string line = head + tail;
+  if (line.size() > room) line.resize(room);
+  return utf8::replace_invalid(line);
+}
+
+Progress::Progress(bool quiet) : quiet_(quiet), terminal_(false) {
+  const char* term = std::getenv("TERM");
+  terminal_ = isatty(STDERR_FILENO) != 0 && !(term && std::string_view(term) == "dumb");
+}
+
+void Progress::update(const Step& step) {
+  if (quiet_) return;
+  const auto now = Clock::now();
+  std::string phase = fmt::format("{} {}", step.phase, step.detail);
+  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000);
+  if (phase == phase_ && now - last_ < pause) return;
+  phase_ = std::move(phase);
+  last_ = now;
+  if (terminal_)
+    fmt::print(stderr, "\r{}\x1b[K", progress_line(step, terminal_width() - 1));
+  else
+    fmt::print(stderr, "{}\n", progress_line(step, 200));
+  drawn_ = true;
+  std::fflush(stderr);
+}
+
+void Progress::notice(std::string_view line) {
+  if (quiet_) return;
+  clear();
+  fmt::print(stderr, "{}\n", utf8::printable(line));
+  std::fflush(stderr);
+}
+
+void Progress::clear() {
+  if (drawn_ && terminal_) fmt::print(stderr, "\r\x1b[K");
+  drawn_ = false;
+}
+
+}  // namespace holdfast::cli

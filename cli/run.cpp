@@ -1,0 +1,84 @@
+#include "cli/run.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/utf8.h"
+#include "cli/table.h"
+
+namespace holdfast::cli {
+namespace {
+
+constexpr std::int64_t kLargestMetrics = std::int64_t{256} << 20;  // bytes
+
+}  // namespace
+
+std::shared_ptr<RunOptions> add_run_options(CLI::App& sub) {
+  auto options = std::make_shared<RunOptions>();
+  sub.add_option("recipe", options->recipe, "Recipe, a TOML file")->required();
+  sub.add_option("--set", options->set,
+                 "Change a key of the recipe: training.epochs=1 (repeatable)")
+      ->allow_extra_args(false);
+  sub.add_option("--output", options->output,
+                 "Folder for what the run leaves; `output` of the recipe");
+  sub.add_option("--threads", options->threads, "Worker threads, or auto; `threads` of the recipe");
+  sub.add_flag("--dry-run", options->dry_run, "Check everything, print the plan and stop");
+  return options;
+}
+
+Recipe recipe_of(const RunOptions& options) {
+  std::vector<std::string> assignments = options.set;
+  if (!options.output.empty()) assignments.push_back("output=" + Toml(options.output).dump());
+  if (!options.threads.empty())
+    assignments.push_back("threads=" +
+                          (options.threads == "auto" ? std::string("\"auto\"") : options.threads));
+  return load_recipe(options.recipe, assignments);
+}
+
+Hooks Watch::hooks() {
+  Hooks hooks;
+  hooks.progress = [this](const holdfast::Progress& now) {
+    progress_.update({now.phase, now.detail, now.done, now.total, now.tokens_per_second,
+                      now.seconds_left, now.phase == "train" ? now.loss : -1});
+  };
+  hooks.notice = [this](const std::string& line) { progress_.notice(line); };
+  hooks.evaluated = [this](const CurvePoint& point) {
+    std::string line = fmt::format("step {}:", point.step);
+    for (const CurvePoint::Task& task : point.tasks)
+      line += fmt::format("  {} {}%", task.name, percent(task.accuracy));
+    progress_.notice(line);
+  };
+  hooks.acted = [this](const Action& action) {
+    progress_.notice(fmt::format("step {}: share of old texts {}%: {}", action.step,
+                                 percent(action.share), action.why));
+  };
+  hooks.stop = interrupt_.flag();
+  return hooks;
+}
+
+std::string drop_text(const TaskResult& task) {
+  if (!task.before || !task.after) return "-";
+  const std::string drop = points(task.before->accuracy - task.after->accuracy);
+  if (!task.paired) return drop;
+  return fmt::format("{} [{}, {}]", drop, points(task.paired->drop_ci95.low),
+                     points(task.paired->drop_ci95.high));
+}
+
+void print_metrics(const std::string& output) {
+  const std::filesystem::path file = std::filesystem::path(output) / "metrics.json";
+  print(Json::parse(read_file(file, kLargestMetrics), file.string()).dump() + '\n');
+}
+
+std::string tasks_text(const RunResult& run) {
+  Table table({"task", "role", "texts", "before %", "after %", "drop, points [95%]"});
+  for (const TaskResult& task : run.tasks) {
+    const bool measured = task.after.has_value();
+    table.add({task.name, task.old ? "old" : "new", measured ? grouped(task.after->n) : "-",
+               task.before ? percent(task.before->accuracy) : "-",
+               measured ? percent(task.after->accuracy) : "-", task.old ? drop_text(task) : "-"});
+  }
+  return table.text();
+}
+
+}  // namespace holdfast::cli

@@ -1,0 +1,37 @@
+// Aligned tables and numbers for people, on standard output.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace holdfast::cli {
+
+/// A table of text: the first column to the left, all others to the right. Cells may hold any text
+/// (it is made printable).
+class Table {
+ public:
+  explicit Table(std::vector<std::string> header) : rows_{std::move(header)} {}
+  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
+  /// The lines, each ended by a line feed. The header is bold on a terminal.
+  std::string text() const;
+
+ private:
+  std::vector<std::vector<std::string>> rows_;
+};
+
+/// "0.873" -> "87.3".
+std::string percent(double share);
+/// A difference of shares in points, with its sign: "+3.1", "-0.4", "0.0".
+std::string points(double difference);
+/// 1234567 -> "1,234,567".
+std::string grouped(std::int64_t count);
+
+/// `text` in bold where standard output is a terminal and NO_COLOR is unset.
+std::string bold(std::string_view text);
+
+/// Writes to standard output. Throws std::runtime_error when that fails (a full disk).
+void print(std::string_view text);
+
+}  // namespace holdfast::cli

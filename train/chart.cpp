@@ -1,0 +1,203 @@
+#include "train/chart.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+
+#include "base/utf8.h"
+
+namespace holdfast {
+namespace {
+
+// The drawing, in SVG units.
+constexpr double kWidth = 680, kHeight = 300;
+constexpr double kLeft = 52, kRight = 16, kTop = 14, kBottom = 40;
+
+struct Axis {
+  double low = 0, high = 1, step = 0.25;
+};
+
+/// An axis with about `ticks` round steps that covers [low, high].
+Axis round_axis(double low, double high, int ticks) {
+  if (!(high > low)) high = low + (low == 0 ? 1 : std::abs(low) * 0.1);
+  const double raw = (high - low) / ticks;
+  const double power = std::pow(10.0, std::floor(std::log10(raw)));
+  const double digit = raw / power;
+  const double step = power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
+  return {std::floor(low / step + 1e-9) * step, std::ceil(high / step - 1e-9) * step, step};
+}
+
+struct Frame {
+  Axis x, y;
+  double px(double value) const {
+    return kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight);
+  }
+  double py(double value) const {
+    return kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom);
+  }
+};
+
+std::optional<Frame> frame_of(const Chart& chart) {
+  double x_high = 0, y_low = INFINITY, y_high = -INFINITY;
+  for (const Series& series : chart.series) {
+    for (const auto& [x, y] : series.points) {
+      x_high = std::max(x_high, x);
+      y_low = std::min(y_low, y);
+      y_high = std::max(y_high, y);
+    }
+  }
+  if (!(y_high >= y_low)) return std::nullopt;
+  Frame frame;
+  frame.x = round_axis(0, std::max(x_high, 1.0), 6);
+  frame.x.high = std::max(x_high, 1.0);
+  if (chart.percent) {
+    frame.y = round_axis(std::max(0.0, y_low - 0.05), std::min(1.0, y_high + 0.05), 5);
+    frame.y.high = std::min(frame.y.high, 1.0);
+  } else {
+    frame.y = round_axis(std::min(0.0, y_low), y_high, 5);
+  }
+  return frame;
+}
+
+std::string number(double value, bool percent) {
+  return percent ? fmt::format("{:.1f}%", 100 * value) : fmt::format("{:.4g}", value);
+}
+
+std::string grid(const Frame& frame, const Chart& chart) {
+  std::string out = "<g class=\"grid\">\n";
+  for (double y = frame.y.low; y <= frame.y.high + 1e-9 * frame.y.step; y += frame.y.step) {
+    const double level = std::abs(y) < 1e-9 * frame.y.step ? 0 : y;
+    const std::string label =
+        chart.percent ? fmt::format("{:.0f}%", 100 * level) : fmt::format("{:.4g}", level);
+    out += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", kLeft,
+                       frame.py(level), kWidth - kRight, frame.py(level));
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", kLeft - 7,
+                       frame.py(level) + 4, label);
+  }
+  for (double x = 0; x <= frame.x.high + 1e-9 * frame.x.step; x += frame.x.step)
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.4g}</text>\n",
+                       frame.px(x), kHeight - kBottom + 18, x);
+  out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n</g>\n",
+                     kWidth - kRight, kHeight - 5, html_escape(chart.x_name));
+  return out;
+}
+
+std::string line(const Series& series, const Frame& frame) {
+  std::string path;
+  for (std::size_t i = 0; i < series.points.size(); ++i) {
+    const auto& [x, y] = series.points[i];
+    if (series.steps && i > 0)
+      path += fmt::format(" {:.1f},{:.1f}", frame.px(x), frame.py(series.points[i - 1].second));
+    path += fmt::format("{}{:.1f},{:.1f}", path.empty() ? "" : " ", frame.px(x), frame.py(y));
+  }
+  std::string out = fmt::format("<polyline class=\"line c{}{}\" points=\"{}\"/>\n", series.colour,
+                                series.dashed ? " dashed" : "", path);
+  if (series.points.size() > 24 || series.steps) return out;
+  for (const auto& [x, y] : series.points)
+    out += fmt::format("<circle class=\"c{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"3\"/>", series.colour,
+                       frame.px(x), frame.py(y));
+  return out + '\n';
+}
+
+std::string legend(const Chart& chart) {
+  std::string out = "<p class=\"legend\">";
+  for (const Series& series : chart.series)
+    out += fmt::format(
+        "<span><svg width=\"30\" height=\"10\" aria-hidden=\"true\"><line class=\"line c{}{}\" "
+        "x1=\"1\" y1=\"5\" x2=\"29\" y2=\"5\"/></svg> {}</span> ",
+        series.colour, series.dashed ? " dashed" : "", html_escape(series.name));
+  return out + "</p>\n";
+}
+
+std::string table(const Chart& chart) {
+  std::map<double, std::vector<std::string>> rows;
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    for (const auto& [x, y] : thinned(chart.series[i].points, 40)) {
+      auto& row = rows[x];
+      row.resize(chart.series.size());
+      row[i] = number(y, chart.percent);
+    }
+  }
+  std::string out = "<details><summary>Numbers</summary>\n<table><caption>" +
+                    html_escape(chart.title) + "</caption><thead><tr><th>" +
+                    html_escape(chart.x_name) + "</th>";
+  for (const Series& series : chart.series) out += "<th>" + html_escape(series.name) + "</th>";
+  out += "</tr></thead><tbody>\n";
+  for (const auto& [x, cells] : rows) {
+    out += fmt::format("<tr><th>{:.6g}</th>", x);
+    for (const std::string& cell : cells) out += "<td>" + cell + "</td>";
+    out += "</tr>\n";
+  }
+  return out + "</tbody></table></details>\n";
+}
+
+Chart finite(const Chart& chart) {
+  Chart out = chart;
+  for (Series& series : out.series)
+    std::erase_if(series.points, [](const auto& p) {
+      return !std::isfinite(p.first) || !std::isfinite(p.second);
+    });
+  std::erase_if(out.series, [](const Series& series) { return series.points.empty(); });
+  return out;
+}
+
+}  // namespace
+
+std::string html_escape(std::string_view text) {
+  std::string out;
+  for (const char c : utf8::printable(text)) {
+    switch (c) {
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += c;
+    }
+  }
+  return out;
+}
+
+std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& points,
+                                               std::size_t most) {
+  const std::size_t run = (points.size() + most - 1) / most;
+  if (run <= 1) return points;
+  std::vector<std::pair<double, double>> out;
+  for (std::size_t at = 0; at < points.size(); at += run) {
+    const std::size_t end = std::min(at + run, points.size());
+    double sum = 0;
+    for (std::size_t i = at; i < end; ++i) sum += points[i].second;
+    out.emplace_back(points[end - 1].first, sum / static_cast<double>(end - at));
+  }
+  return out;
+}
+
+std::string chart_html(const Chart& given) {
+  const Chart chart = finite(given);
+  const std::string title = html_escape(chart.title);
+  const std::optional<Frame> frame = frame_of(chart);
+  if (!frame) return "<figure><figcaption>" + title + "</figcaption><p>No data.</p></figure>\n";
+  std::string out = fmt::format(
+      "<figure><figcaption>{0}</figcaption>\n<svg viewBox=\"0 0 {1} {2}\" role=\"img\" "
+      "xmlns=\"http://www.w3.org/2000/svg\"><title>{0}</title>\n",
+      title, kWidth, kHeight);
+  out += grid(*frame, chart);
+  for (const Series& series : chart.series) out += line(series, *frame);
+  return out + "</svg>\n" + legend(chart) + table(chart) + "</figure>\n";
+}
+
+}  // namespace holdfast
