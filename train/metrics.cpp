@@ -5,18 +5,6 @@
 namespace holdfast {
 namespace {
 
-std::vector<std::uint8_t> correctness(const Evaluation& evaluation,
-                                      std::span<const Sample> samples) {
-  if (evaluation.predictions.size() != samples.size()) {
-    throw std::invalid_argument("[metrics] an evaluation is not of these texts");
-  }
-  std::vector<std::uint8_t> right;
-  for (std::size_t n = 0; n < samples.size(); ++n) {
-    right.push_back(evaluation.predictions[n] == samples[n].label ? 1 : 0);
-  }
-  return right;
-}
-
 Json accuracy_json(const std::optional<Evaluation>& evaluation) {
   if (!evaluation) {
     return nullptr;
@@ -67,12 +55,25 @@ Json seconds_json(const Seconds& seconds) {
   return Json::object({{"train", seconds.train},
                        {"fisher", seconds.fisher},
                        {"evaluate", seconds.evaluate},
+                       {"test", seconds.test},
                        {"select", seconds.select},
                        {"read", seconds.read},
                        {"save", seconds.save}});
 }
 
 }  // namespace
+
+std::vector<std::uint8_t> correctness(const Evaluation& evaluation,
+                                      std::span<const Sample> samples) {
+  if (evaluation.predictions.size() != samples.size()) {
+    throw std::invalid_argument("[metrics] an evaluation is not of these texts");
+  }
+  std::vector<std::uint8_t> right;
+  for (std::size_t n = 0; n < samples.size(); ++n) {
+    right.push_back(evaluation.predictions[n] == samples[n].label ? 1 : 0);
+  }
+  return right;
+}
 
 PairedResult paired_result(const Evaluation& before, const Evaluation& after,
                            std::span<const Sample> samples) {

@@ -7,6 +7,11 @@
 
 namespace holdfast {
 
+/// 1 for each text whose prediction is right. Throws std::invalid_argument when the evaluation is
+/// not of these texts.
+std::vector<std::uint8_t> correctness(const Evaluation& evaluation,
+                                      std::span<const Sample> samples);
+
 /// Before against after. Throws std::invalid_argument unless both are of the same texts.
 PairedResult paired_result(const Evaluation& before, const Evaluation& after,
                            std::span<const Sample> samples);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "train/dataset.h"
 #include "train/evaluate.h"
 #include "train/recipe.h"
 #include "train/step.h"
@@ -64,8 +65,11 @@ struct TaskResult {
 
 /// Seconds of the parts of a run.
 struct Seconds {
-  double read = 0, select = 0, fisher = 0, train = 0, evaluate = 0, save = 0;
-  /// What a comparison of two arms counts: all but reading and saving.
+  double read = 0, select = 0, fisher = 0, train = 0;
+  double evaluate = 0;  // of the validation splits, which decide
+  double test = 0;      // of the test splits, which only measure
+  double save = 0;
+  /// What a comparison of two arms counts: all but reading, testing and saving.
   double computing() const { return select + fisher + train + evaluate; }
 };
 
@@ -115,11 +119,21 @@ class Refused : public std::runtime_error {
 };
 
 /// Runs a recipe and writes its output folder. An output folder that is neither empty nor an
-/// earlier run's is refused; an earlier run's is replaced.
+/// earlier run's is refused; an earlier run's is replaced, its model only when the new one is
+/// whole.
 RunResult run_recipe(const Recipe& recipe, const Hooks& hooks = {});
 
 /// Checks a recipe with all its files as run_recipe() does before the first step, and computes
 /// nothing (`--dry-run`): the resolved recipe, with what was noticed. Throws Refused.
 RunResult check_recipe(const Recipe& recipe, const Hooks& hooks = {});
+
+// What run_recipe() is made of, for several runs on the same inputs (train/compare).
+
+/// Sets threads and memory budget, checks the output folder and reads all files. Throws Refused.
+Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds = nullptr);
+/// The recipe with its number of steps and its evaluation interval.
+Recipe resolve(Recipe recipe, const Inputs& inputs);
+/// One run from `inputs.model`, which stays as it is.
+RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks);
 
 }  // namespace holdfast

@@ -1,0 +1,56 @@
+#include "train/output.h"
+
+#include <stdexcept>
+#include <system_error>
+
+#include "base/utf8.h"
+
+namespace holdfast {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::runtime_error refuse(const fs::path& output, const std::string& fact) {
+  return std::runtime_error("output " + utf8::printable(output.string()) + ' ' + fact);
+}
+
+bool same_place(const fs::path& a, const fs::path& b) {
+  std::error_code ignored;
+  return fs::equivalent(a, b, ignored);
+}
+
+}  // namespace
+
+void check_output(const fs::path& output, const fs::path& model) {
+  std::error_code error;
+  const fs::file_status status = fs::status(output, error);
+  if (!fs::exists(status)) {
+    return;
+  }
+  if (!fs::is_directory(status)) {
+    throw refuse(output, "is not a folder");
+  }
+  if (same_place(output, model) || same_place(output / "model", model)) {
+    throw refuse(output, "would overwrite the model that is read: choose another folder");
+  }
+  const bool earlier = fs::exists(output / "ledger.jsonl") || fs::exists(output / "metrics.json");
+  if (!earlier && !fs::is_empty(output)) {
+    throw refuse(output, "is not empty and holds no earlier run: choose another folder");
+  }
+}
+
+void begin_output(const fs::path& output) {
+  fs::create_directories(output);
+  for (const char* name : {"metrics.json", "result.json", "recipe.toml", "replay.csv",
+                           "report.html", "ledger.jsonl"}) {
+    fs::remove(output / name);
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(output)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("importance.") && name.ends_with(".safetensors")) {
+      fs::remove(entry.path());
+    }
+  }
+}
+
+}  // namespace holdfast
