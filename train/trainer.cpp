@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 
@@ -14,7 +13,6 @@
 #include "tensor/blas.h"
 #include "tensor/cpu.h"
 #include "tensor/storage.h"
-#include "train/controller.h"
 #include "train/fisher.h"
 #include "train/ledger.h"
 #include "train/metrics.h"
@@ -24,32 +22,6 @@
 
 namespace holdfast {
 namespace {
-
-/// The user asked to stop; what is done is kept.
-struct Stopped {};
-
-class Stopwatch {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-/// Adds the time of a scope to a sum.
-class Timed {
- public:
-  explicit Timed(double& sum) : sum_(sum) {}
-  ~Timed() { sum_ += watch_.seconds(); }
-  Timed(const Timed&) = delete;
-  Timed& operator=(const Timed&) = delete;
-
- private:
-  double& sum_;
-  Stopwatch watch_;
-};
 
 class Run {
  public:
@@ -68,19 +40,10 @@ class Run {
   void save();
 
   std::vector<SamplePool> pools() const;
-  void validate(std::int64_t step, TrainingStep* training);
-  void balance(std::int64_t step, const std::vector<Evaluation>& evaluations,
-               TrainingStep& training);
-  std::vector<TaskOutcome> old_outcomes(const std::vector<Evaluation>& evaluations) const;
-  Evaluation measure(const TaskData& task, const std::vector<Sample>& samples, const char* phase);
-  void measure_drift();
+  void validate(std::int64_t step);
+  void balance(std::int64_t step, TrainingStep& training);
   void tell_step(const StepRecord& record, const Stopwatch& watch) const;
   void notice(const std::string& line);
-  void stop_if_asked() const {
-    if (hooks_.stop && *hooks_.stop) {
-      throw Stopped();
-    }
-  }
 
   const Inputs& inputs_;
   const Recipe& recipe_;
@@ -91,6 +54,8 @@ class Run {
   std::vector<Memory> memories_;
   std::unique_ptr<EwcPenalty> ewc_;
   std::unique_ptr<BalanceController> controller_;
+  double share_ = 0;                    // of old data, as it stands
+  std::vector<Evaluation> validation_;  // the latest
 };
 
 RunResult Run::operator()() {
@@ -132,13 +97,21 @@ void Run::begin() {
 
 // All splits before training: what later evaluations are compared with.
 void Run::before() {
-  validate(0, nullptr);
+  share_ = recipe_.replay ? recipe_.replay->share : 0;
+  validate(0);
+  std::string why_not;
+  controller_ = make_controller(recipe_, inputs_, validation_, why_not);
+  if (!why_not.empty()) {
+    notice(why_not);
+  }
+  const Timed timed(result_.seconds.test);
   for (std::size_t t = 0; t < inputs_.tasks.size(); ++t) {
     const TaskData& task = inputs_.tasks[t];
     if (task.test.empty()) {
       continue;
     }
-    const Evaluation& before = result_.tasks[t].before.emplace(measure(task, task.test, "test"));
+    const Evaluation& before =
+        result_.tasks[t].before.emplace(measure(model_, task, task.test, "test", hooks_));
     if (task.old) {
       notice(
           fmt::format("task {}: {:.1f}% of {} test texts are right before training; a drop of "
@@ -159,7 +132,7 @@ void Run::select() {
     if (!task.old) {
       continue;
     }
-    stop_if_asked();
+    stop_if_asked(hooks_);
     if (hooks_.progress) {
       hooks_.progress({.phase = "select",
                        .detail = task.name,
@@ -202,7 +175,7 @@ void Run::importance() {
           if (hooks_.progress) {
             hooks_.progress({.phase = "fisher", .detail = task.name, .done = done, .total = total});
           }
-          stop_if_asked();
+          stop_if_asked(hooks_);
         });
     const ImportanceScale scale = ewc_->add(fisher.values, parse_normalization(ewc.normalize));
     result_.mean_fisher = scale.mean_positive;
@@ -229,19 +202,59 @@ void Run::train() {
     result_.tokens += record.tokens;
     result_.seconds.train += record.seconds;
     tell_step(record, watch);
-    stop_if_asked();
-    if ((step + 1) % recipe_.evaluation.every == 0 || step + 1 == steps) {
-      validate(step + 1, &training);
+    stop_if_asked(hooks_);
+    const bool last = step + 1 == steps;
+    if ((step + 1) % recipe_.evaluation.every == 0 || last) {
+      validate(step + 1);
+      if (controller_ && !last) {
+        balance(step + 1, training);
+      }
     }
   }
 }
 
+// Both tasks' validation splits, a point of the curve; step 0 is before training.
+void Run::validate(std::int64_t step) {
+  const Timed timed(result_.seconds.evaluate);
+  validation_ = measure_validation(model_, inputs_, hooks_);
+  for (const Evaluation& evaluation : validation_) {
+    for (TaskResult& task : result_.tasks) {
+      if (task.name == evaluation.task) {
+        task.valid = evaluation;
+      }
+    }
+  }
+  const CurvePoint point = curve_point(step, share_, validation_);
+  ledger_->write("evaluation", to_json(point));
+  result_.curve.push_back(point);
+  if (hooks_.evaluated) {
+    hooks_.evaluated(point);
+  }
+}
+
+// The controller: more old texts in every batch when an old task has dropped too far.
+void Run::balance(std::int64_t step, TrainingStep& training) {
+  const BalanceDecision decision = controller_->evaluate(old_outcomes(inputs_, validation_));
+  if (!decision.acted) {
+    return;
+  }
+  share_ = decision.share;
+  training.set_share(step, share_);
+  const Action action{step, share_, decision.reason};
+  ledger_->write("action", to_json(action));
+  result_.actions.push_back(action);
+  if (hooks_.acted) {
+    hooks_.acted(action);
+  }
+}
+
 void Run::after() {
+  const Timed timed(result_.seconds.test);
   for (std::size_t t = 0; t < inputs_.tasks.size(); ++t) {
     const TaskData& task = inputs_.tasks[t];
     TaskResult& result = result_.tasks[t];
     if (!task.test.empty()) {
-      result.after = measure(task, task.test, "test");
+      result.after = measure(model_, task, task.test, "test", hooks_);
       result.paired = paired_result(*result.before, *result.after, task.test);
     }
   }
@@ -255,7 +268,7 @@ void Run::save() {
         "the weights after step {} are not finite; nothing was saved. Lower the learning rate",
         result_.steps));
   }
-  measure_drift();
+  result_.drift = measure_drift(model_, inputs_.model);
   if (hooks_.progress) {
     hooks_.progress({.phase = "save", .detail = recipe_.output, .done = 0, .total = 1});
   }
@@ -284,128 +297,6 @@ std::vector<SamplePool> Run::pools() const {
     pools.push_back({memory.task, memory.samples});
   }
   return pools;
-}
-
-// Evaluates the validation splits; step 0 is before training. Every k steps the controller decides,
-// not after the last.
-void Run::validate(std::int64_t step, TrainingStep* training) {
-  std::vector<Evaluation> evaluations;
-  CurvePoint point;
-  point.step = step;
-  {
-    const Timed timed(result_.seconds.evaluate);
-    for (std::size_t t = 0; t < inputs_.tasks.size(); ++t) {
-      const TaskData& task = inputs_.tasks[t];
-      if (task.valid.empty()) {
-        continue;
-      }
-      evaluations.push_back(measure(task, task.valid, "evaluate"));
-      result_.tasks[t].valid = evaluations.back();
-      point.tasks.push_back({task.name, evaluations.back().accuracy, evaluations.back().loss});
-    }
-  }
-  if (!training) {
-    const double share = recipe_.replay ? recipe_.replay->share : 0;
-    const std::vector<TaskOutcome> outcomes = old_outcomes(evaluations);
-    if (recipe_.evaluation.controller && recipe_.replay && !outcomes.empty()) {
-      const EvaluationRecipe& e = recipe_.evaluation;
-      controller_ = std::make_unique<BalanceController>(
-          ControllerOptions{e.max_drop, parse_drop_kind(e.drop), e.boost, e.max_share,
-                            parse_gate(e.gate)},
-          share, outcomes);
-    } else if (recipe_.evaluation.controller && !recipe_.old.empty()) {
-      notice(recipe_.replay ? "the controller is off: no old task has a validation split to watch"
-                            : "the controller is off: without [replay] there is no share to raise");
-    }
-    point.share = share;
-  } else {
-    if (controller_ && step < recipe_.training.steps) {
-      balance(step, evaluations, *training);
-    }
-    point.share = controller_ ? controller_->share() : result_.ledger.back().share;
-  }
-  ledger_->write("evaluation", to_json(point));
-  result_.curve.push_back(point);
-  if (hooks_.evaluated) {
-    hooks_.evaluated(point);
-  }
-}
-
-void Run::balance(std::int64_t step, const std::vector<Evaluation>& evaluations,
-                  TrainingStep& training) {
-  const BalanceDecision decision = controller_->evaluate(old_outcomes(evaluations));
-  if (!decision.acted) {
-    return;
-  }
-  training.set_share(step, decision.share);
-  const Action action{step, decision.share, decision.reason};
-  ledger_->write("action", to_json(action));
-  result_.actions.push_back(action);
-  if (hooks_.acted) {
-    hooks_.acted(action);
-  }
-}
-
-std::vector<TaskOutcome> Run::old_outcomes(const std::vector<Evaluation>& evaluations) const {
-  std::vector<TaskOutcome> outcomes;
-  for (const Evaluation& evaluation : evaluations) {
-    const auto task =
-        std::find_if(inputs_.tasks.begin(), inputs_.tasks.end(),
-                     [&](const TaskData& candidate) { return candidate.name == evaluation.task; });
-    if (task->old) {
-      outcomes.push_back({task->name, correctness(evaluation, task->valid)});
-    }
-  }
-  return outcomes;
-}
-
-Evaluation Run::measure(const TaskData& task, const std::vector<Sample>& samples,
-                        const char* phase) {
-  const Stopwatch watch;
-  const bool test = &samples == &task.test;
-  Evaluation evaluation = evaluate(
-      model_, *model_.head(task.name), samples, [&](std::int64_t texts, std::int64_t tokens) {
-        if (hooks_.progress) {
-          hooks_.progress({.phase = phase,
-                           .detail = task.name,
-                           .done = texts,
-                           .total = static_cast<std::int64_t>(samples.size()),
-                           .tokens_per_second = static_cast<double>(tokens) / watch.seconds()});
-        }
-        stop_if_asked();
-      });
-  if (test) {
-    result_.seconds.test += watch.seconds();
-  }
-  return evaluation;
-}
-
-// ||theta - theta_old|| / ||theta_old|| of each layer, over what all tasks share.
-void Run::measure_drift() {
-  const std::int64_t L = model_.config().layers;
-  std::vector<double> moved(static_cast<std::size_t>(L) + 2);
-  std::vector<double> norm(moved.size());
-  for (const NamedSlice& slice : model_.arena().slices()) {
-    if (!slice.task.empty()) {
-      continue;
-    }
-    const auto layer = static_cast<std::size_t>(slice.layer);
-    dispatch(model_.dtype(), "drift", [&]<class T>() {
-      const T* now = model_.arena().values().data<T>() + slice.offset;
-      const T* old = inputs_.model.arena().values().data<T>() + slice.offset;
-      for (std::int64_t i = 0; i < slice.size; ++i) {
-        const double d = static_cast<double>(now[i]) - static_cast<double>(old[i]);
-        moved[layer] += d * d;
-        norm[layer] += static_cast<double>(old[i]) * static_cast<double>(old[i]);
-      }
-    });
-  }
-  for (std::size_t layer = 0; layer < moved.size(); ++layer) {
-    const std::string name = layer == 0                 ? "embeddings"
-                             : layer + 1 < moved.size() ? fmt::format("layer.{}", layer - 1)
-                                                        : "pooler";
-    result_.drift.push_back({name, norm[layer] > 0 ? std::sqrt(moved[layer] / norm[layer]) : 0});
-  }
 }
 
 void Run::tell_step(const StepRecord& record, const Stopwatch& watch) const {

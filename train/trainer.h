@@ -3,9 +3,7 @@
 // tests/train/trainer_test.cpp.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -13,38 +11,12 @@
 
 #include "train/dataset.h"
 #include "train/evaluate.h"
+#include "train/progress.h"
 #include "train/recipe.h"
 #include "train/step.h"
+#include "train/watch.h"
 
 namespace holdfast {
-
-/// How far a phase is.
-struct Progress {
-  std::string phase;                 // "read", "evaluate", "select", "fisher", "train", "save"
-  std::string detail;                // task or arm; may be empty
-  std::int64_t done = 0, total = 0;  // steps of "train", texts of the others
-  double tokens_per_second = 0;      // over the phase so far; 0: not known
-  double seconds_left = -1;          // below 0: not known
-  double loss = 0;                   // "train": the step's
-};
-
-/// One evaluation during training, on the validation splits.
-struct CurvePoint {
-  struct Task {
-    std::string name;
-    double accuracy = 0, loss = 0;
-  };
-  std::int64_t step = 0;    // 0: before training
-  double share = 0;         // of the batch from old data, from here on
-  std::vector<Task> tasks;  // those that have a validation split, old ones first
-};
-
-/// The controller has raised the old data's share.
-struct Action {
-  std::int64_t step = 0;
-  double share = 0;  // from here on
-  std::string why;
-};
 
 /// The same texts before and after training.
 struct PairedResult {
@@ -73,12 +45,6 @@ struct Seconds {
   double computing() const { return select + fisher + train + evaluate; }
 };
 
-/// How far a layer's shared weights have moved: ||theta - theta_old|| / ||theta_old||.
-struct LayerDrift {
-  std::string layer;  // "embeddings", "layer.0", ..., "pooler"
-  double relative = 0;
-};
-
 struct RunResult {
   Recipe recipe;  // resolved
   bool interrupted = false;
@@ -98,17 +64,6 @@ struct RunResult {
   std::vector<std::string> notices;
 
   const TaskResult& fresh() const { return tasks.back(); }
-};
-
-/// What a run tells while it goes. All may be empty; they are called in the calling thread.
-struct Hooks {
-  std::function<void(const Progress&)> progress;
-  std::function<void(const std::string&)> notice;  // one line
-  std::function<void(const CurvePoint&)> evaluated;
-  std::function<void(const Action&)> acted;
-  /// When it becomes true the step is finished, the model saved as usual and the result
-  /// interrupted.
-  const std::atomic<bool>* stop = nullptr;
 };
 
 /// Thrown before the first step: usage, recipe or an input file (exit status 2). Nothing has been
