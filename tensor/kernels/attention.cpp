@@ -53,6 +53,15 @@ T inverse_root(std::int64_t channels) {
   return static_cast<T>(1.0 / __builtin_sqrt(static_cast<double>(channels)));
 }
 
+// As copy(), but what lies beside the columns of `out` stays: it belongs to other heads.
+template <class T>
+void put(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ldx, T factor, T* out,
+         std::int64_t ld) {
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) out[r * ld + c] = factor * x[r * ldx + c];
+  }
+}
+
 // s (n) becomes exp(s - max); returns log sum exp s, and the sum. s has room for `padded` elements.
 template <class T>
 T exponentials(std::int64_t n, std::int64_t padded, T* s, T* total) {
@@ -173,10 +182,10 @@ void backward(const AttentionHead<T>& head, const T* out, const T* dout, std::in
     multiply<true>(e.tokens, width, n, s, keys, d, width, dv_sum, width, begin > 0);
     multiply<true>(e.tokens, width, n, dp, keys, q, width, dk_sum, width, begin > 0);
     multiply<false>(n, width, e.tokens, dp, keys, k, width, dq_tile, width, false);
-    copy(n, D, dq_tile, width, scale, dq + begin * head.ld, head.ld);
+    put(n, D, dq_tile, width, scale, dq + begin * head.ld, head.ld);
   }
-  copy(e.tokens, D, dk_sum, width, T{1}, dk, head.ld);
-  copy(e.tokens, D, dv_sum, width, T{1}, dv, head.ld);
+  put(e.tokens, D, dk_sum, width, T{1}, dk, head.ld);
+  put(e.tokens, D, dv_sum, width, T{1}, dv, head.ld);
 }
 
 template <class T>
