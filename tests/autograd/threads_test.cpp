@@ -1,0 +1,92 @@
+// The same bits for any number of threads: values, gradients, and the sums behind them, on every
+// instruction set, at sizes that are cut into several chunks.
+#include <gtest/gtest.h>
+
+#include "autograd/ops.h"
+#include "autograd/ops/sums.h"
+#include "tests/reference/instruction_sets.h"
+#include "tests/reference/random_tensor.h"
+
+namespace holdfast {
+namespace {
+
+using reference::random_tensor;
+
+Tensor some_rows(std::int64_t count, std::int64_t below) {
+  const RandomStream stream(1, "rows");
+  const Tensor rows = Tensor::empty({count}, DType::i32);
+  std::uint64_t i = 0;
+  for (std::int32_t& row : rows.span<std::int32_t>()) {
+    row = static_cast<std::int32_t>(stream.below(static_cast<std::uint64_t>(below), 0, i++));
+  }
+  return rows;
+}
+
+std::vector<double> everything(DType dtype) {
+  const auto parameter = [dtype](const Shape& shape, std::uint64_t seed) {
+    return Parameter{"p", random_tensor(shape, seed, -1, 1, dtype), Tensor::empty(shape, dtype),
+                     false};
+  };
+  Parameter table = parameter({50, 96}, 1), weight = parameter({96, 80}, 2),
+            bias = parameter({80}, 3);
+  const Tensor ids = some_rows(700, 50);
+  const Var x = embedding(Var(table), ids);
+  const Var hidden = gelu(add(matmul(x, Var(weight)), Var(bias)));
+  const Var mixed = mul(gather(hidden, some_rows(600, 700)),
+                        tanh(div(slice(hidden, 0, 50, 650), exp(Var(bias)))));
+  const Var batched = reshape(mixed, {10, 60, 80});
+  const Var scores = softmax(matmul(batched, transpose(batched, 1, 2)));
+  const Var joined = concat({reshape(matmul(scores, batched), {600, 80}), relu(erf(mixed))}, 0);
+  const Var loss = add(cross_entropy(joined, some_rows(1200, 80)), mean(mul(joined, joined)));
+  backward(loss);
+  std::vector<double> out = joined.value().to_vector();
+  out.push_back(loss.value().item());
+  for (const Parameter* p : {&table, &weight, &bias}) {
+    const auto gradient = p->grad.to_vector();
+    out.insert(out.end(), gradient.begin(), gradient.end());
+  }
+  return out;
+}
+
+TEST(Threads, DoNotChangeABit) {
+  const reference::KeepMachine keep;
+  for (const Isa isa : reference::instruction_sets()) {
+    set_isa(isa);
+    for (const DType dtype : {DType::f32, DType::f64}) {
+      set_thread_count(1);
+      const auto expected = everything(dtype);
+      for (const int threads : {1, 2, 4}) {
+        set_thread_count(threads);
+        EXPECT_EQ(everything(dtype), expected)
+            << name_of(isa) << ' ' << name_of(dtype) << ' ' << threads;
+      }
+    }
+  }
+}
+
+// Instruction sets differ in rounding only.
+TEST(Threads, NorDoInstructionSetsChangeMore) {
+  const reference::KeepMachine keep;
+  set_isa(Isa::baseline);
+  const auto expected = everything(DType::f64);
+  for (const Isa isa : reference::instruction_sets()) {
+    set_isa(isa);
+    const auto found = everything(DType::f64);
+    for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], 1e-12);
+  }
+}
+
+// 10^6 equal numbers, in f32: added one after another they come to 100958.
+TEST(Sums, OfManyFloatsStayAccurate) {
+  const std::int64_t n = 1'000'000;
+  const Tensor x = Tensor::full({n}, DType::f32, 0.1);
+  float total = 0.0f;
+  ops::sum_middle(x.data<float>(), 1, n, 1, &total);
+  EXPECT_NEAR(total, static_cast<double>(0.1f) * 1e6, 0.5);
+  std::vector<float> columns(10);
+  ops::sum_middle(x.data<float>(), 1, n / 10, 10, columns.data());
+  for (const float column : columns) EXPECT_NEAR(column, static_cast<double>(0.1f) * 1e5, 0.02);
+}
+
+}  // namespace
+}  // namespace holdfast
