@@ -67,9 +67,12 @@ class Tokenizer {
   /// -1 when the vocabulary has none.
   std::int32_t mask_id() const { return mask_id_; }
 
-  /// Writes vocab.txt, tokenizer.json and tokenizer_config.json, with equal contents, for
-  /// transformers 4 and 5. `max_length` is what they call model_max_length. A token that vocab.txt
-  /// cannot hold (a line feed, white space at its end; no text yields it) is an empty line there.
+  /// Writes vocab.txt, tokenizer.json and tokenizer_config.json into a folder that exists, for
+  /// transformers 4 and 5. `max_length` is what they call model_max_length. The contents are equal,
+  /// but for what vocab.txt has no place for: added tokens other than the special ones count as
+  /// words there, and a token that is no line (one with a line feed or with white space at its end,
+  /// which no text yields) is an empty one. Throws std::runtime_error when a file cannot be
+  /// written.
   void save(const std::filesystem::path& dir, std::int64_t max_length = 512) const;
 
  private:

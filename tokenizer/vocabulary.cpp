@@ -171,6 +171,23 @@ void apply_config(const Json& config, bool from_json, std::string_view where,
   token("mask_token", vocabulary.special.mask);
 }
 
+// What other readers of the same files see differently, or would make of files that are not read.
+void tell_differences(const std::filesystem::path& dir, bool from_json, const Json& config,
+                      const TokenizerOptions& options, std::vector<std::string>& notices) {
+  if (from_json && !options.lowercase && given(config, "do_lower_case") == nullptr) {
+    notices.push_back(
+        fmt::format("{}: keeps upper case, as tokenizer.json says; transformers lowers it, as "
+                    "tokenizer_config.json has no "
+                    "do_lower_case",
+                    dir.string()));
+  }
+  if (!from_json && std::filesystem::exists(dir / "added_tokens.json")) {
+    notices.push_back(fmt::format(
+        "{}: added_tokens.json is ignored; save the tokenizer as tokenizer.json to keep its tokens",
+        dir.string()));
+  }
+}
+
 // Empty for a token that would not be read back: see Tokenizer::save.
 std::string vocab_txt(const Vocabulary& vocabulary) {
   std::string out;
@@ -242,7 +259,7 @@ Vocabulary make_vocabulary(std::vector<std::string> tokens, const TokenizerOptio
 Vocabulary load_vocabulary(const std::filesystem::path& dir, std::vector<std::string>& notices) {
   const std::filesystem::path json = dir / "tokenizer.json";
   const std::filesystem::path txt = dir / "vocab.txt";
-  const std::filesystem::path config = dir / "tokenizer_config.json";
+  const std::filesystem::path config_path = dir / "tokenizer_config.json";
   const bool from_json = std::filesystem::exists(json);
   if (!from_json && !std::filesystem::exists(txt)) {
     throw std::runtime_error(
@@ -253,10 +270,11 @@ Vocabulary load_vocabulary(const std::filesystem::path& dir, std::vector<std::st
   Vocabulary vocabulary = from_json
                               ? parse_tokenizer_json(text, path.string(), notices)
                               : plain_vocabulary(parse_vocab_txt(text, path.string(), notices), {});
-  if (std::filesystem::exists(config)) {
-    apply_config(Json::parse(read_file(config, kMaxFileBytes), config.string()), from_json,
-                 config.string(), vocabulary, notices);
-  }
+  const Json config = std::filesystem::exists(config_path)
+                          ? Json::parse(read_file(config_path, kMaxFileBytes), config_path.string())
+                          : Json::object();
+  apply_config(config, from_json, config_path.string(), vocabulary, notices);
+  tell_differences(dir, from_json, config, vocabulary.options, notices);
   complete(vocabulary, path.string());
   const bool has_mask = std::any_of(
       vocabulary.added.begin(), vocabulary.added.end(),

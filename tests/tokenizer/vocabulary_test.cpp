@@ -201,6 +201,25 @@ TEST(TokenizerJson, TellsWhatItIgnores) {
   expect_notice(notices, "do_lower_case differs from tokenizer.json");
 }
 
+TEST(TokenizerJson, TellsWhereTransformersDiffers) {
+  const Json cased = changed("normalizer", "lowercase", false);
+  Strings notices;
+  EXPECT_FALSE(load_json(cased, &notices).options().lowercase);
+  expect_notice(notices, "transformers lowers it");
+  notices.clear();
+  load_json(cased, &notices, R"({"do_lower_case": false})");
+  EXPECT_TRUE(notices.empty());
+}
+
+TEST(VocabTxt, TellsThatAddedTokensAreIgnored) {
+  const TemporaryFolder folder;
+  write_file(folder / "vocab.txt", kSpecial);
+  write_file(folder / "added_tokens.json", R"({"<new>": 5})");
+  Strings notices;
+  EXPECT_EQ(Tokenizer::load(folder.path(), &notices).size(), 5);
+  expect_notice(notices, "added_tokens.json is ignored");
+}
+
 TEST(TokenizerJson, AddsTokensBeyondTheVocabulary) {
   const Tokenizer tokenizer = load_json(added(6, "<new>", "normalized", false));
   EXPECT_EQ(tokenizer.size(), 7);
