@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <stdexcept>
 
 #include "nn/safetensors.h"
@@ -154,7 +155,7 @@ void save_fisher(const std::filesystem::path& path, const FisherResult& fisher,
   for (const NamedSlice& slice : arena.slices()) {
     if (!slice.task.empty() && slice.task != task) continue;
     tensors.emplace_back(
-        slice.name,
+        Model::file_name(slice, task),
         fisher.values.slice(0, slice.offset, slice.offset + slice.size).reshape(slice.shape));
   }
   write_safetensors(path, tensors,
@@ -180,12 +181,16 @@ FisherResult read_fisher(const SafetensorsFile& file, const ParameterArena& aren
                       .kind = parse_fisher_kind(metadata("kind")),
                       .samples = std::stoll(metadata("samples")),
                       .scale = {}};
+  const std::string task = metadata("task");
+  std::map<std::string, const NamedSlice*> slices;
+  for (const NamedSlice& slice : arena.slices()) slices[Model::file_name(slice, task)] = &slice;
   for (const SafetensorsEntry& entry : file.entries()) {
-    const NamedSlice* slice = arena.find(entry.name);
-    if (slice == nullptr) {
+    const auto found = slices.find(entry.name);
+    if (found == slices.end()) {
       throw std::invalid_argument(
           fmt::format("it holds {}, which the model does not have", entry.name));
     }
+    const NamedSlice* slice = found->second;
     if (Shape(entry.shape) != slice->shape) {
       throw std::invalid_argument(fmt::format("{} has shape {}, the model's {}", entry.name,
                                               Shape(entry.shape).text(), slice->shape.text()));
@@ -194,9 +199,9 @@ FisherResult read_fisher(const SafetensorsFile& file, const ParameterArena& aren
         .reshape(slice->shape)
         .copy_from(file.read(entry, arena.dtype()));
   }
-  for (const NamedSlice& slice : arena.slices()) {
-    if (slice.task.empty() && file.find(slice.name) == nullptr) {
-      throw std::invalid_argument(fmt::format("it lacks {}", slice.name));
+  for (const auto& [name, slice] : slices) {
+    if (slice->task.empty() && file.find(name) == nullptr) {
+      throw std::invalid_argument(fmt::format("it lacks {}", name));
     }
   }
   result.scale = measure_importance(result.values, arena.parameter_count());

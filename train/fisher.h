@@ -56,7 +56,8 @@ FisherResult fisher_diagonal(Model& model, const Head& head, std::span<const Sam
 /// the Cholesky factor in closed form [Tanabe & Sagae 1992]; columns sum to zero.
 std::vector<double> fisher_factor(std::span<const double> probabilities);
 
-/// Writes F by parameter name; kind, samples, task and convention are in the metadata.
+/// Writes F under the names of model.safetensors ("bert. ...", "classifier.weight" for the head of
+/// `task`); kind, samples, task and convention are in the metadata.
 void save_fisher(const std::filesystem::path& path, const FisherResult& fisher,
                  const ParameterArena& arena, std::string_view task);
 /// Reads F into the layout of `arena`; heads that the file does not have get 0.
