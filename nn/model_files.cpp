@@ -77,8 +77,8 @@ std::vector<std::string> classifier_labels(const BertConfig& config, const Weigh
 }
 
 // The heads that the directory holds; their tensors get the names of their slices.
-std::vector<Head> read_heads(const std::filesystem::path& directory, const BertConfig& config,
-                             Weights& weights) {
+HeadList read_heads(const std::filesystem::path& directory, const BertConfig& config,
+                    Weights& weights) {
   const bool has_classifier =
       weights.find("classifier.weight") != nullptr || weights.find("classifier.bias") != nullptr;
   const std::filesystem::path file = directory / kHeadsJson;
@@ -99,7 +99,7 @@ std::vector<Head> read_heads(const std::filesystem::path& directory, const BertC
     weights.rename("classifier.weight", head.slice_name("weight"));
     weights.rename("classifier.bias", head.slice_name("bias"));
   }
-  return list.heads;
+  return list;
 }
 
 std::string wrong_shape(const std::string& name, const Shape& expected,
@@ -115,15 +115,19 @@ std::string wrong_shape(const std::string& name, const Shape& expected,
 // message.
 class FitCheck {
  public:
-  FitCheck(const ParameterArena& arena, const Weights& weights, Notices& notices) {
+  FitCheck(const ParameterArena& arena, const std::string& primary, const Weights& weights,
+           Notices& notices) {
     fresh_pooler_ = weights.find("pooler.dense.weight") == nullptr &&
                     weights.find("pooler.dense.bias") == nullptr;
     for (const NamedSlice& slice : arena.slices()) {
       const StoredTensor* stored = weights.find(slice.name);
+      const std::string name = utf8::printable(!slice.task.empty() && slice.task == primary
+                                                   ? Model::file_name(slice, primary)
+                                                   : slice.name);
       if (stored == nullptr) {
-        if (!is_fresh(slice)) missing_.push_back(utf8::printable(slice.name));
+        if (!is_fresh(slice)) missing_.push_back(name);
       } else if (Shape(stored->entry->shape) != slice.shape) {
-        wrong_.push_back(wrong_shape(utf8::printable(slice.name), slice.shape, *stored->entry));
+        wrong_.push_back(wrong_shape(name, slice.shape, *stored->entry));
       }
     }
     sort_others(arena, weights, notices);
@@ -180,9 +184,9 @@ Model Model::load(const std::filesystem::path& directory, DType dtype, Notices* 
   Notices& notes = notices == nullptr ? ignored : *notices;
   const BertConfig config = BertConfig::load(directory / "config.json");
   Weights weights(directory, notes);
-  std::vector<Head> heads = read_heads(directory, config, weights);
-  Model model(config, std::move(heads));
-  const FitCheck fit(*model.arena_, weights,
+  const HeadList list = read_heads(directory, config, weights);
+  Model model(config, list.heads);
+  const FitCheck fit(*model.arena_, list.primary, weights,
                      notes);  // before memory is taken for what a file claims
   model.arena_->allocate(dtype);
   std::map<std::string, int> converted;

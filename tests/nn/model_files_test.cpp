@@ -175,7 +175,7 @@ TEST(ModelFiles, AMissingClassifierIsNoHead) {
   d.tensors.erase("classifier.bias");
   EXPECT_TRUE(d.load().heads().empty());
   d.tensors["classifier.weight"] = Tensor::zeros({3, 8}, DType::f32);
-  EXPECT_TRUE(contains(d.refusal(), "missing: heads.default.bias")) << d.refusal();
+  EXPECT_TRUE(contains(d.refusal(), "missing: classifier.bias")) << d.refusal();
 }
 
 TEST(ModelFiles, LabelsWithoutNamesAreNumbered) {

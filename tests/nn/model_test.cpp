@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
+#include "base/parallel.h"
 #include "tests/nn/scratch.h"
 
 namespace holdfast {
@@ -171,6 +173,44 @@ TEST(Dropout, FollowsTheSlotNotThePlaceInTheBatch) {
   const TokenSpan elsewhere{.ids = second, .type_ids = {}, .slot = 2};
   EXPECT_GT(std::fabs(logits({elsewhere}, 0).to_vector()[0] - alone[0]), 1e-6);
   EXPECT_THROW(model.set_dropout(1.0), std::invalid_argument);
+}
+
+// A forward and backward pass with dropout gives the same bits for any number of workers.
+TEST(Model, BitsDoNotDependOnThreads) {
+  BertConfig config = small_config();
+  config.vocab_size = 300;
+  config.hidden_size = 128;
+  config.intermediate_size = 512;
+  config.max_positions = 160;
+  Model model = Model::create(config, DType::f32, 1);
+  model.add_head("news", {"a", "b"}, 1);
+  std::vector<std::vector<std::int32_t>> ids;
+  std::vector<TokenSpan> texts;
+  for (const int length : {130, 7, 64, 1, 33, 90, 12, 5}) {
+    auto& text = ids.emplace_back(static_cast<std::size_t>(length));
+    for (std::size_t i = 0; i < text.size(); ++i)
+      text[i] = static_cast<std::int32_t>((7 * i + ids.size()) % 300);
+  }
+  for (const auto& text : ids)
+    texts.push_back({.ids = text, .type_ids = {}, .slot = static_cast<std::int32_t>(texts.size())});
+  const Batch batch = pack(texts);
+  const Tensor labels = Tensor::from<std::int32_t>({0, 1, 0, 1, 1, 0, 1, 0}, {8});
+  const DropoutPlan plan{.active = true, .seed = 2, .step = 1};
+  const int before = thread_count();
+  std::vector<double> expected;
+  for (const int threads : {1, 2, 4}) {
+    set_thread_count(threads);
+    model.arena().zero_grad();
+    const Var pooled = model.pool(model.encode(batch, plan), batch, plan);
+    backward(softmax_cross_entropy(model.logits(pooled, model.heads().front()), labels,
+                                   Tensor::full({8}, DType::f32, 0.125)));
+    model.arena().clear_unreached();
+    const std::vector<double> gradients = model.arena().grads().to_vector();
+    if (expected.empty()) expected = gradients;
+    EXPECT_EQ(gradients, expected) << threads << " threads";
+  }
+  set_thread_count(before);
+  EXPECT_GT(*std::max_element(expected.begin(), expected.end()), 0.0);
 }
 
 TEST(Model, LogitsOfSomeRows) {
