@@ -22,7 +22,7 @@ struct Packing {
 enum class Activation { none, gelu_erf, gelu_tanh, tanh, relu };
 
 /// y = f(x W^T + b): x (N, I), weight (O, I), bias (O) -> (N, O). One GEMM, then bias and f in one pass.
-/// Saves x and, for GELU, the pre-activation; for tanh and relu y.
+/// Saves x and, for GELU, f' (erf is computed once); for tanh and relu y.
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::none);
 
 /// Multi-head attention within the texts of a packed batch [Vaswani et al. 2017, eq. 1]. qkv (N, 3C) holds queries, keys and

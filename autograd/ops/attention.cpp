@@ -56,46 +56,71 @@ struct Saved {
             .places = tokens.data<std::int32_t>() + unit.begin};
   }
 
-  /// Calls work(unit, kernel's view of it, scratch memory) for every unit, in parallel.
-  template <class T, class Work>
-  void for_each_unit(Work&& work) const {
+  /// Asks for the memory of a unit's part of x (N, width): its rows lie far apart, where the
+  /// processor does not foresee them.
+  template <class T>
+  void prefetch(const Unit& unit, const Tensor& x, std::int64_t first_channel) const {
+    constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
+    const std::int64_t D = channels() / heads, width = x.size(1);
+    const T* row = x.data<T>() + unit.begin * width + first_channel + unit.head * D;
+    for (std::int64_t t = 0; t < unit.tokens; ++t, row += width) {
+      for (std::int64_t d = 0; d < D; d += kLine) __builtin_prefetch(row + d, 0, 2);
+    }
+  }
+
+  /// Calls work(unit, kernel's view of it, scratch memory) for every unit, in parallel, and
+  /// fetch(unit) one unit ahead.
+  template <class T, class Fetch, class Work>
+  void for_each_unit(Fetch&& fetch, Work&& work) const {
     const std::vector<Unit> units = units_of(offsets, heads);
     const kernels::DropoutMask mask = ops::mask_of(dropout);
     const auto& kernel = kernels::best<kernels::Attention<T>>();
-    parallel_for(static_cast<std::int64_t>(units.size()), 1,
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t i = begin; i < end; ++i) {
-                     const Unit& unit = units[static_cast<std::size_t>(i)];
-                     const auto view = head<T>(unit, mask);
-                     const Tensor scratch =
-                         Tensor::empty({kernel.scratch(view.tokens, view.channels)}, dtype_of<T>());
-                     work(unit, view, scratch.data<T>());
-                   }
-                 });
+    const auto count = static_cast<std::int64_t>(units.size());
+    const std::int64_t grain = std::clamp<std::int64_t>(count / 32, 1, 4);
+    parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
+        const Unit& unit = units[static_cast<std::size_t>(i)];
+        if (i + 1 < end) fetch(units[static_cast<std::size_t>(i + 1)]);
+        const auto view = head<T>(unit, mask);
+        const Tensor scratch =
+            Tensor::empty({kernel.scratch(view.tokens, view.channels)}, dtype_of<T>());
+        work(unit, view, scratch.data<T>());
+      }
+    });
   }
 };
 
 template <class T>
 void forward(const Saved& saved, const Tensor& y, const Tensor& lse) {
   const std::int64_t C = saved.channels(), H = saved.heads;
-  saved.for_each_unit<T>([&](const Unit& unit, const kernels::AttentionHead<T>& head, T* scratch) {
-    kernels::best<kernels::Attention<T>>().forward(
-        head, y.data<T>() + unit.begin * C + unit.head * head.channels, C,
-        lse.defined() ? lse.data<T>() + unit.begin * H + unit.head : nullptr, H, scratch);
-  });
+  const auto fetch = [&](const Unit& unit) {
+    for (const std::int64_t part : {0, 1, 2}) saved.prefetch<T>(unit, saved.qkv, part * C);
+  };
+  saved.for_each_unit<T>(
+      fetch, [&](const Unit& unit, const kernels::AttentionHead<T>& head, T* scratch) {
+        kernels::best<kernels::Attention<T>>().forward(
+            head, y.data<T>() + unit.begin * C + unit.head * head.channels, C,
+            lse.defined() ? lse.data<T>() + unit.begin * H + unit.head : nullptr, H, scratch);
+      });
 }
 
 template <class T>
 void backward(const Saved& saved, const Tensor& y, const Tensor& lse, const Tensor& dout,
               const Tensor& dqkv) {
   const std::int64_t C = saved.channels(), H = saved.heads;
-  saved.for_each_unit<T>([&](const Unit& unit, const kernels::AttentionHead<T>& head, T* scratch) {
-    const std::int64_t place = unit.begin * C + unit.head * head.channels;
-    T* dq = dqkv.data<T>() + unit.begin * 3 * C + unit.head * head.channels;
-    kernels::best<kernels::Attention<T>>().backward(
-        head, y.data<T>() + place, dout.data<T>() + place, C,
-        lse.data<T>() + unit.begin * H + unit.head, H, dq, dq + C, dq + 2 * C, scratch);
-  });
+  const auto fetch = [&](const Unit& unit) {
+    for (const std::int64_t part : {0, 1, 2}) saved.prefetch<T>(unit, saved.qkv, part * C);
+    saved.prefetch<T>(unit, y, 0);
+    saved.prefetch<T>(unit, dout, 0);
+  };
+  saved.for_each_unit<T>(
+      fetch, [&](const Unit& unit, const kernels::AttentionHead<T>& head, T* scratch) {
+        const std::int64_t place = unit.begin * C + unit.head * head.channels;
+        T* dq = dqkv.data<T>() + unit.begin * 3 * C + unit.head * head.channels;
+        kernels::best<kernels::Attention<T>>().backward(
+            head, y.data<T>() + place, dout.data<T>() + place, C,
+            lse.data<T>() + unit.begin * H + unit.head, H, dq, dq + C, dq + 2 * C, scratch);
+      });
 }
 
 void check(const Tensor& qkv, std::int64_t heads, const Packing& packing) {

@@ -33,9 +33,8 @@ typename kernels::Activations<T>::Backward backward_of(Activation activation) {
   const auto& table = kernels::best<kernels::Activations<T>>();
   switch (activation) {
     case Activation::gelu_erf:
-      return table.gelu_erf_backward;
     case Activation::gelu_tanh:
-      return table.gelu_tanh_backward;
+      return table.gelu_backward;
     case Activation::tanh:
       return table.tanh_backward;
     case Activation::relu:
@@ -113,24 +112,28 @@ Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activat
   const Tensor x = x_var.value().contiguous(), weight = weight_var.value().contiguous();
   const Tensor bias = bias_var.value().contiguous();
   const std::int64_t N = x.size(0), I = x.size(1), O = weight.size(0);
-  Tensor y = Tensor::empty({N, O}, x.dtype());
-  const Tensor pre =
-      is_gelu(activation) && ops::tracked(inputs) ? Tensor::empty({N, O}, x.dtype()) : y;
+  const Tensor y = Tensor::empty({N, O}, x.dtype());
+  const Tensor slope =
+      is_gelu(activation) && ops::tracked(inputs) ? Tensor::empty({N, O}, x.dtype()) : Tensor();
   dispatch(x.dtype(), "linear", [&]<class T>() {
     gemm(Trans::no, Trans::yes, N, O, I, T{1}, x.data<T>(), I, weight.data<T>(), I, T{0},
-         pre.data<T>(), O);
+         y.data<T>(), O);
     const auto function = forward_of<T>(activation);
     parallel_for(N, ops::rows_per_chunk(O), [&](std::int64_t begin, std::int64_t end) {
-      function(bias.data<T>(), end - begin, O, O, pre.data<T>() + begin * O,
-               y.data<T>() + begin * O);
+      T* rows = y.data<T>() + begin * O;
+      function(bias.data<T>(), end - begin, O, rows, rows,
+               slope.defined() ? slope.data<T>() + begin * O : nullptr);
     });
   });
-  return ops::record(
-      "linear", y, inputs, [x, weight, pre, activation](const Tensor& dout, Gradients& gradients) {
-        const Tensor dpre = activation_gradient(activation, pre, dout);
-        dispatch(x.dtype(), "linear",
-                 [&]<class T>() { linear_gradients<T>(x, weight, dpre, gradients); });
-      });
+  // What the activation's derivative follows from: itself for GELU, else the result.
+  const Tensor saved = slope.defined() ? slope : activation == Activation::none ? Tensor() : y;
+  return ops::record("linear", y, inputs,
+                     [x, weight, saved, activation](const Tensor& dout, Gradients& gradients) {
+                       const Tensor dpre = activation_gradient(activation, saved, dout);
+                       dispatch(x.dtype(), "linear", [&]<class T>() {
+                         linear_gradients<T>(x, weight, dpre, gradients);
+                       });
+                     });
 }
 
 }  // namespace holdfast

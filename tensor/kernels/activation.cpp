@@ -11,78 +11,82 @@ constexpr double kInverseRoot2Pi = 0.39894228040143267794;  // 1/sqrt(2 pi)
 constexpr double kRoot2OverPi = 0.79788456080286535588;     // sqrt(2/pi)
 constexpr double kCubic = 0.044715;
 
-// Every function is written once: value and derivative side by side.
+// f(x) and f'(x) together: erf or tanh, the dear part, is shared.
+template <class T>
+struct Point {
+  T value, slope;
+};
+
 struct Identity {
   template <class T>
-  static T value(T x) {
-    return x;
+  static Point<T> at(T x) {
+    return {x, T(1)};
   }
 };
 
 struct GeluErf {
   template <class T>
-  static T value(T x) {
-    return T(0.5) * x * (T(1) + erf(x * T(kInverseRoot2)));
-  }
-  template <class T>
-  static T derivative(T x) {
-    return T(0.5) * (T(1) + erf(x * T(kInverseRoot2))) +
-           x * T(kInverseRoot2Pi) * exp(T(-0.5) * x * x);
+  static Point<T> at(T x) {
+    const T phi = T(0.5) * (T(1) + erf(x * T(kInverseRoot2)));
+    return {x * phi, phi + x * T(kInverseRoot2Pi) * exp(T(-0.5) * x * x)};
   }
 };
 
 struct GeluTanh {
   template <class T>
-  static T inner(T x) {
-    return T(kRoot2OverPi) * (x + T(kCubic) * x * x * x);
-  }
-  template <class T>
-  static T value(T x) {
-    return T(0.5) * x * (T(1) + HOLDFAST_ISA::tanh(inner(x)));
-  }
-  template <class T>
-  static T derivative(T x) {
-    const T t = HOLDFAST_ISA::tanh(inner(x));
-    const T slope = T(kRoot2OverPi) * (T(1) + T(3 * kCubic) * x * x);
-    return T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * slope;
+  static Point<T> at(T x) {
+    const T t = HOLDFAST_ISA::tanh(T(kRoot2OverPi) * (x + T(kCubic) * x * x * x));
+    const T du = T(kRoot2OverPi) * (T(1) + T(3 * kCubic) * x * x);
+    return {T(0.5) * x * (T(1) + t), T(0.5) * (T(1) + t) + T(0.5) * x * (T(1) - t * t) * du};
   }
 };
 
-// Derivatives of these two are functions of the value y.
 struct Tanh {
   template <class T>
-  static T value(T x) {
-    return HOLDFAST_ISA::tanh(x);
+  static Point<T> at(T x) {
+    const T y = HOLDFAST_ISA::tanh(x);
+    return {y, slope(y)};
   }
   template <class T>
-  static T derivative(T y) {
+  static T slope(T y) {
     return T(1) - y * y;
   }
 };
 
 struct Relu {
   template <class T>
-  static T value(T x) {
-    return x > T(0) ? x : T(0);
+  static Point<T> at(T x) {
+    const T y = x > T(0) ? x : T(0);
+    return {y, slope(y)};
   }
   template <class T>
-  static T derivative(T y) {
+  static T slope(T y) {
     return y > T(0) ? T(1) : T(0);
   }
 };
 
+// The derivative itself was saved.
+struct Saved {
+  template <class T>
+  static T slope(T saved) {
+    return saved;
+  }
+};
+
 template <class F, class T>
-void forward(const T* bias, std::int64_t rows, std::int64_t C, std::int64_t ld, T* pre, T* y) {
-  for (std::int64_t r = 0; r < rows; ++r, pre += ld, y += ld) {
-    if (pre == y) {
-      for (std::int64_t i = 0; i < C; ++i) y[i] = F::value(y[i] + bias[i]);
+void forward(const T* bias, std::int64_t rows, std::int64_t C, T* pre, T* y, T* slope) {
+  for (std::int64_t r = 0; r < rows; ++r, pre += C, y += C) {
+    if (slope == nullptr) {
+#pragma GCC ivdep
+      for (std::int64_t i = 0; i < C; ++i) y[i] = F::at(pre[i] + bias[i]).value;
       continue;
     }
+    T* slope_r = slope + r * C;
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < C; ++i) {
-      const T x = pre[i] + bias[i];
-      pre[i] = x;
-      y[i] = F::value(x);
+      const Point<T> point = F::at(pre[i] + bias[i]);
+      y[i] = point.value;
+      slope_r[i] = point.slope;
     }
   }
 }
@@ -90,13 +94,13 @@ void forward(const T* bias, std::int64_t rows, std::int64_t C, std::int64_t ld, 
 template <class F, class T>
 void backward(const T* saved, const T* dout, std::int64_t n, T* dpre) {
 #pragma GCC ivdep
-  for (std::int64_t i = 0; i < n; ++i) dpre[i] = dout[i] * F::derivative(saved[i]);
+  for (std::int64_t i = 0; i < n; ++i) dpre[i] = dout[i] * F::slope(saved[i]);
 }
 
 template <class T>
-constexpr Activations<T> kTable{forward<Identity, T>, forward<GeluErf, T>,   backward<GeluErf, T>,
-                                forward<GeluTanh, T>, backward<GeluTanh, T>, forward<Tanh, T>,
-                                backward<Tanh, T>,    forward<Relu, T>,      backward<Relu, T>};
+constexpr Activations<T> kTable{forward<Identity, T>, forward<GeluErf, T>, forward<GeluTanh, T>,
+                                backward<Saved, T>,   forward<Tanh, T>,    backward<Tanh, T>,
+                                forward<Relu, T>,     backward<Relu, T>};
 
 }  // namespace
 

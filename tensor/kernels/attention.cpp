@@ -62,9 +62,10 @@ void put(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ldx, 
   }
 }
 
-// s (n) becomes exp(s - max); returns log sum exp s, and the sum. s has room for `padded` elements.
+// s (n) becomes exp(s - max) * factors, and `total` the sum of exp(s - max). s has room for
+// `padded` elements, factors may be null.
 template <class T>
-T exponentials(std::int64_t n, std::int64_t padded, T* s, T* total) {
+void exponentials(std::int64_t n, std::int64_t padded, const T* factors, T* s, T* max, T* total) {
   constexpr int W = kLanes<T>;
   for (std::int64_t j = n; j < padded; ++j) s[j] = s[0];
   Lanes<T> greatest = load(s);
@@ -72,16 +73,17 @@ T exponentials(std::int64_t n, std::int64_t padded, T* s, T* total) {
     const Lanes<T> v = load(s + j);
     greatest = v > greatest ? v : greatest;
   }
-  T lane[W];
-  store(lane, greatest);
-  T max = lane[0];
-  for (int i = 1; i < W; ++i) max = lane[i] > max ? lane[i] : max;
-  for (std::int64_t j = 0; j < padded; ++j) s[j] = exp(s[j] - max);
+  const T m = fold<T>(greatest, [](Lanes<T> a, Lanes<T> b) { return a > b ? a : b; });
+  for (std::int64_t j = 0; j < padded; ++j) s[j] = exp(s[j] - m);
   for (std::int64_t j = n; j < padded; ++j) s[j] = 0;
-  Lanes<T> sums{};
-  for (std::int64_t j = 0; j < padded; j += W) sums += load(s + j);
-  *total = sum_of<T>(sums);
-  return max + static_cast<T>(log(*total));
+  Lanes<T> sum{};
+  for (std::int64_t j = 0; j < padded; j += W) {
+    const Lanes<T> e = load(s + j);
+    sum += e;
+    if (factors != nullptr) store(s + j, e * load(factors + j));
+  }
+  *max = m;
+  *total = sum_of<T>(sum);
 }
 
 template <class T>
@@ -89,6 +91,7 @@ void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, 
              T* memory) {
   const Extents e = extents<T>(head.tokens, head.channels);
   const std::int64_t D = head.channels, keys = e.keys, width = e.width;
+  const bool drop = head.dropout != nullptr;
   Pieces<T> pieces{memory};
   T* k = pieces.take(D * keys);  // K^T
   T* v = pieces.take(e.tokens * width);
@@ -96,7 +99,8 @@ void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, 
   T* s = pieces.take(e.tile * keys);
   T* factors = pieces.take(e.tile * keys + kFactorsSlack);
   T* o = pieces.take(e.tile * width);
-  T* inverse = pieces.take(e.tile);
+  T* max = pieces.take(e.tile);
+  T* total = pieces.take(e.tile);
   transpose(e.tokens, D, head.k, head.ld, T{1}, k, keys);
   copy(e.tokens, D, head.v, head.ld, T{1}, v, width);
 
@@ -104,20 +108,21 @@ void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, 
     const std::int64_t n = least(e.tile, e.tokens - begin);
     copy(n, D, head.q + begin * head.ld, head.ld, inverse_root<T>(D), q, width);
     multiply<false>(n, keys, D, q, width, k, keys, s, keys, false);
-    for (std::int64_t i = 0; i < n; ++i) {
-      T total;
-      const T log_sum = exponentials(e.tokens, keys, s + i * keys, &total);
-      inverse[i] = T{1} / total;
-      if (lse != nullptr) lse[(begin + i) * ld_lse] = log_sum;
-    }
-    if (head.dropout != nullptr) {
+    if (drop) {
       dropout_factors(*head.dropout, head.first_octet, head.slots + begin, head.places + begin, n,
                       keys / 8, factors);
-      for (std::int64_t i = 0; i < n * keys; ++i) s[i] *= factors[i];
+    }
+    for (std::int64_t i = 0; i < n; ++i) {
+      exponentials(e.tokens, keys, drop ? factors + i * keys : nullptr, s + i * keys, max + i,
+                   total + i);
     }
     multiply<false>(n, width, e.tokens, s, keys, v, width, o, width, false);
-    for (std::int64_t i = 0; i < n; ++i)
-      copy(1, D, o + i * width, width, inverse[i], out + (begin + i) * ld_out, D);
+    for (std::int64_t i = 0; i < n; ++i) {
+      copy(1, D, o + i * width, width, T{1} / total[i], out + (begin + i) * ld_out, D);
+    }
+    if (lse == nullptr) continue;
+    for (std::int64_t i = 0; i < n; ++i) max[i] += log(total[i]);
+    for (std::int64_t i = 0; i < n; ++i) lse[(begin + i) * ld_lse] = max[i];
   }
 }
 

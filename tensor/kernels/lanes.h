@@ -64,15 +64,22 @@ template <class T>
 #endif
 }
 
-/// The sum of all lanes, as a tree: halves are added to each other until one lane is left.
+/// All lanes joined by `join`, a function of two vectors, as a tree: halves until one lane is left.
+template <class T, class Join>
+[[gnu::always_inline]] inline T fold(Lanes<T> v, Join&& join) {
+  constexpr int W = kLanes<T>;
+#pragma GCC unroll 4
+  for (int half = W / 2; half > 0; half /= 2) {
+    Lanes<T> rotated{};
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) rotated[i] = v[(i + half) % W];
+    v = join(v, rotated);
+  }
+  return v[0];
+}
 template <class T>
 [[gnu::always_inline]] inline T sum_of(Lanes<T> v) {
-  T lane[kLanes<T>];
-  store(lane, v);
-  for (int half = kLanes<T> / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) lane[i] += lane[i + half];
-  }
-  return lane[0];
+  return fold<T>(v, [](Lanes<T> a, Lanes<T> b) { return a + b; });
 }
 
 /// sum over i < n of term(i) with kLanes accumulators; term(i) of lanes is term_lanes(i). The tail
