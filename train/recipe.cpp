@@ -308,49 +308,7 @@ void check_whole(const Recipe& recipe, const Toml& document, const std::string& 
   }
 }
 
-// `value` with `keys[at...]` set to `leaf`; tables are made where there are none.
-Toml with_key(Toml value, const std::vector<std::string>& keys, std::size_t at, const Toml& leaf,
-              std::string_view assignment) {
-  if (at == keys.size()) {
-    return leaf;
-  }
-  const std::string& key = keys[at];
-  if (value.is_table()) {
-    const Toml* present = value.find(key);
-    Toml child = with_key(present ? *present : Toml::table(), keys, at + 1, leaf, assignment);
-    value.set(key, std::move(child));
-    return value;
-  }
-  std::size_t index = 0;
-  const auto [end, code] = std::from_chars(key.data(), key.data() + key.size(), index);
-  if (!value.is_array() || code != std::errc() || end != key.data() + key.size() ||
-      index >= value.array().size()) {
-    throw std::runtime_error(
-        fmt::format("--set {}: there is no {}", utf8::printable(assignment), utf8::printable(key)));
-  }
-  Toml::Array elements = value.array();
-  elements[index] = with_key(elements[index], keys, at + 1, leaf, assignment);
-  return Toml::list(std::move(elements));
-}
-
 }  // namespace
-
-void set_key(Toml& document, std::string_view assignment) {
-  const std::size_t equals = assignment.find('=');
-  if (equals == std::string_view::npos) {
-    throw std::runtime_error("--set " + utf8::printable(assignment) +
-                             ": must be key=value, as in --set training.steps=100");
-  }
-  const std::string_view text = assignment.substr(equals + 1);
-  const std::vector<std::string> keys = Toml::parse_key(assignment.substr(0, equals), "--set");
-  Toml value = std::string(text);
-  try {
-    value = Toml::parse_value(text, "--set");
-  } catch (const std::runtime_error&) {
-    // Not a TOML value: the text itself, so that --set output=runs/b needs no quotes in a shell.
-  }
-  document = with_key(document, keys, 0, value, assignment);
-}
 
 Recipe parse_recipe(const Toml& document, std::string_view file) {
   TableReader root(document, "");

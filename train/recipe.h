@@ -102,7 +102,8 @@ struct Recipe {
 };
 
 /// One `--set key=value`: a dotted key (array members by number, from 0: old.0.train) and a TOML
-/// value; what is no TOML value is a string.
+/// value; what is no TOML value is a string. A key that may not stand beside the one that is set
+/// (training.epochs when training.steps is) goes.
 void set_key(Toml& document, std::string_view assignment);
 
 /// Throws std::runtime_error, one line with file, line and column: unknown key (naming the nearest

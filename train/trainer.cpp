@@ -361,7 +361,7 @@ Recipe resolve(Recipe recipe, const Inputs& inputs) {
         static_cast<std::int64_t>(std::ceil(texts / static_cast<double>(training.batch_size)));
   }
   if (recipe.evaluation.every == 0) {
-    recipe.evaluation.every = std::clamp<std::int64_t>(training.steps / 8, 1, 500);
+    recipe.evaluation.every = std::min<std::int64_t>((training.steps + 7) / 8, 500);
   }
   return recipe;
 }

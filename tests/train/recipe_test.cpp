@@ -1,0 +1,174 @@
+#include "train/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/reference/expect_error.h"
+
+namespace holdfast {
+namespace {
+
+const std::string kSmall =
+    "model = \"m\"\noutput = \"o\"\n[new]\nname = \"b\"\ntrain = \"t.csv\"\n";
+const std::string kOld = "[[old]]\nname = \"a\"\ntrain = \"u.csv\"\n";
+
+Recipe parse(const std::string& text) {
+  return parse_recipe(Toml::parse(text, "recipe.toml"), "recipe.toml");
+}
+
+TEST(Recipe, HasDefaults) {
+  const Recipe recipe = parse(kSmall);
+  EXPECT_EQ(recipe.seed, 7);
+  EXPECT_EQ(recipe.precision, DType::f32);
+  EXPECT_EQ(recipe.threads, 0);
+  EXPECT_EQ(recipe.fresh.max_length, 128);
+  EXPECT_EQ(recipe.training.epochs, 3);
+  EXPECT_EQ(recipe.training.batch_size, 32);
+  EXPECT_EQ(recipe.learning_rate.rate, 1e-4);
+  EXPECT_EQ(recipe.learning_rate.naive, (std::vector<double>{3e-5, 1e-4, 3e-4}));
+  EXPECT_FALSE(recipe.learning_rate.layer_wise());
+  EXPECT_FALSE(recipe.replay || recipe.ewc || recipe.evaluation.controller);
+}
+
+TEST(Recipe, AMeasureIsOnWhenItsTableIsThere) {
+  const Recipe recipe =
+      parse(kSmall + kOld +
+            "max_length = 9\n[learning_rate]\nbottom = 1e-5\ntop = 5e-4\nnaive = 2e-4\n"
+            "[replay]\n[ewc]\n[evaluation]\n");
+  ASSERT_TRUE(recipe.replay && recipe.ewc);
+  EXPECT_EQ(recipe.replay->keep, 0.10);
+  EXPECT_EQ(recipe.replay->share, 0.20);
+  EXPECT_EQ(recipe.ewc->lambda, 0.3);
+  EXPECT_EQ(recipe.ewc->samples, 0);
+  EXPECT_TRUE(recipe.evaluation.controller);
+  EXPECT_TRUE(recipe.learning_rate.layer_wise());
+  EXPECT_EQ(recipe.learning_rate.naive, std::vector<double>{2e-4});
+  EXPECT_EQ(recipe.old.at(0).max_length, 9);
+}
+
+TEST(Recipe, AnOldTaskTakesTheNewOnesLength) {
+  const Recipe recipe = parse(kSmall + "max_length = 40\n" + kOld);
+  EXPECT_EQ(recipe.old.at(0).max_length, 40);
+}
+
+TEST(Recipe, ABoostOfOneIsNoController) {
+  EXPECT_FALSE(parse(kSmall + "[evaluation]\nboost = 1.0\n").evaluation.controller);
+}
+
+TEST(Recipe, WritesWhatParsesBackToTheSame) {
+  const std::string all =
+      kSmall + "valid = \"v.csv\"\ntext_pair = \"p\"\n" + kOld +
+      "[training]\nsteps = 40\nbetas = [0.8, 0.99]\nmemory_budget = \"3MiB\"\n"
+      "[learning_rate]\nbottom = 1e-5\ntop = 5e-4\nspacing = \"linear\"\n"
+      "[replay]\ncount = 12\nselect = \"random\"\n[ewc]\nsamples = 30\nnormalize = \"max\"\n"
+      "[evaluation]\nevery = 9\ngate = \"paired\"\n";
+  for (const std::string& text : {kSmall, all}) {
+    const std::string once = to_toml(parse(text)).dump();
+    EXPECT_EQ(to_toml(parse(once)).dump(), once);
+  }
+  EXPECT_EQ(parse(all).training.memory_budget, 3 << 20);
+}
+
+TEST(Recipe, HashTellsComputationsApart) {
+  const Recipe recipe = parse(kSmall);
+  Recipe elsewhere = recipe;
+  elsewhere.output = "other";
+  elsewhere.threads = 2;
+  EXPECT_EQ(recipe_hash(recipe), recipe_hash(elsewhere));
+  Recipe other = recipe;
+  other.seed = 8;
+  EXPECT_NE(recipe_hash(recipe), recipe_hash(other));
+}
+
+TEST(Recipe, SetChangesKeys) {
+  Toml document = Toml::parse(kSmall + kOld + "[training]\nepochs = 2\n", "recipe.toml");
+  for (const char* assignment : {"training.steps=5", "seed=9", "output=runs/x", "replay.keep=0.5",
+                                 "old.0.train=\"w.csv\"", "learning_rate.naive=[1e-3]"}) {
+    set_key(document, assignment);
+  }
+  const Recipe recipe = parse_recipe(document, "recipe.toml");
+  EXPECT_EQ(recipe.training.steps, 5);
+  EXPECT_EQ(recipe.seed, 9);
+  EXPECT_EQ(recipe.output, "runs/x");
+  EXPECT_EQ(recipe.replay.value().keep, 0.5);
+  EXPECT_EQ(recipe.old.at(0).train, "w.csv");
+  EXPECT_EQ(recipe.learning_rate.naive, std::vector<double>{1e-3});
+  expect_error<std::runtime_error>("no value", "key=value", [&] { set_key(document, "seed"); });
+  expect_error<std::runtime_error>("no member", "there is no 4",
+                                   [&] { set_key(document, "old.4.train=x"); });
+  set_key(document, "replay.kep=1");
+  expect_error<std::runtime_error>("unknown", "unknown key replay.kep (did you mean keep?)",
+                                   [&] { parse_recipe(document, "recipe.toml"); });
+}
+
+TEST(Recipe, RefusesWhatIsWrongWithItsPlace) {
+  struct Case {
+    const char *name, *text, *message;
+  };
+  const std::string prefix = kSmall + kOld;
+  for (const Case& c : std::initializer_list<Case>{
+           {"unknown key", "[replay]\nkep = 0.1\n",
+            "recipe.toml:10:1: unknown key replay.kep (did you mean keep?)"},
+           {"unknown table", "[trainig]\nepochs = 1\n",
+            "unknown key trainig (did you mean training?)"},
+           {"wrong type", "[training]\nbatch_size = \"many\"\n", "recipe.toml:10:1"},
+           {"out of range", "[replay]\nshare = 1.0\n", "replay.share must be in (0, 1), found 1"},
+           {"negative", "[ewc]\nlambda = -0.1\n", "ewc.lambda must be at least 0, found -0.1"},
+           {"not a number", "[ewc]\nlambda = nan\n", "ewc.lambda must be at least 0"},
+           {"infinite", "[training]\nclip_norm = inf\n", "training.clip_norm must be"},
+           {"integer range", "[training]\nbatch_size = 0\n", "training.batch_size must be in [1,"},
+           {"choice", "[replay]\nselect = \"best\"\n", "must be \"tfidf\" or \"random\" or"},
+           {"epochs and steps", "[training]\nepochs = 1\nsteps = 2\n", "both epochs and steps"},
+           {"keep and count", "[replay]\nkeep = 0.5\ncount = 2\n", "both keep and count"},
+           {"rate and top", "[learning_rate]\nrate = 1e-4\ntop = 1e-3\nbottom = 1e-5\n",
+            "give one"},
+           {"top alone", "[learning_rate]\ntop = 1e-3\n", "top without bottom"},
+           {"betas", "[training]\nbetas = [0.9]\n", "training.betas must be two numbers"},
+           {"naive twice", "[learning_rate]\nnaive = [1e-4, 1e-4]\n", "twice"},
+           {"naive none", "[learning_rate]\nnaive = []\n", "1 to 100 rates"},
+           {"samples", "[ewc]\nsamples = 0\n", "ewc.samples must be \"auto\""},
+           {"budget", "[training]\nmemory_budget = \"2GB\"\n", "memory_budget must be bytes"},
+           {"same name", "[[old]]\nname = \"b\"\ntest = \"x\"\n", "two tasks of the name \"b\""},
+           {"bad name", "[[old]]\nname = \"x.y\"\ntest = \"x\"\n",
+            "without spaces, dots and slashes"},
+           {"no file", "[[old]]\nname = \"c\"\n", "needs a file"},
+           {"later table", "[protect]\nkey_fraction = 0.2\n", "protect is not available"},
+           {"later key", "[training]\nmicro_batches = 4\n", "micro_batches is not available"},
+           {"later choice", "[ewc]\nfisher = \"sampled\"\n", "\"sampled\" is not available"},
+           {"no old texts", "[[old]]\nname = \"c\"\ntest = \"x\"\n[ewc]\n",
+            "ewc needs the training texts"}}) {
+    expect_error<std::runtime_error>(c.name, c.message, [&] { parse(prefix + c.text); });
+  }
+}
+
+TEST(Recipe, RefusesWhatIsMissing) {
+  struct Case {
+    const char *name, *text, *message;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {"model", "output = \"o\"\n", "recipe.toml: needs a key model"},
+           {"output", "model = \"m\"\n", "needs a key output"},
+           {"new", "model = \"m\"\noutput = \"o\"\n", "needs a table [new]"},
+           {"train", "model = \"m\"\noutput = \"o\"\n[new]\nname = \"n\"\nvalid = \"v\"\n",
+            "needs train"},
+           {"name", "model = \"m\"\noutput = \"o\"\n[new]\ntrain = \"t\"\n", "needs a name"},
+           {"bf16", "model = \"m\"\noutput = \"o\"\nprecision = \"bf16\"\n", "not available"},
+           {"cuda", "model = \"m\"\noutput = \"o\"\ndevice = \"cuda\"\n", "not available"},
+           {"portable", "model = \"m\"\noutput = \"o\"\nnumerics = \"portable\"\n",
+            "not available"},
+           {"old as a table", "model = \"m\"\noutput = \"o\"\n[old]\nname = \"a\"\n", "[[old]]"}}) {
+    expect_error<std::runtime_error>(c.name, c.message, [&] { parse(c.text); });
+  }
+  expect_error<std::runtime_error>("replay without old", "replay needs an [[old]] task",
+                                   [&] { parse(kSmall + "[replay]\n"); });
+}
+
+TEST(Recipe, AcceptsLaterKeysAtTheirOffValues) {
+  const Recipe recipe = parse("numerics = \"fast\"\ndevice = \"cpu\"\n" + kSmall +
+                              "label_map = \"\"\nclass_weights = \"none\"\n[training]\n"
+                              "micro_batches = 1\noptimizer = \"adamw\"\nrecompute = false\n"
+                              "early_stop = 0\n[heads]\nscenario = \"task\"\n");
+  EXPECT_EQ(recipe.fresh.name, "b");
+}
+
+}  // namespace
+}  // namespace holdfast
