@@ -26,17 +26,18 @@ find_package(CLI11 REQUIRED)
 add_library(holdfast_dep_cli INTERFACE)
 target_link_libraries(holdfast_dep_cli INTERFACE CLI11::CLI11)
 
-# OpenBLAS: the serial flavour where installed (safe under concurrent callers, no threads of its own); the run-time path
-# pins it, as Debian's alternatives would else pick another flavour of the same SONAME.
-find_library(OPENBLAS_LIBRARY openblas REQUIRED
-             HINTS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial NO_CMAKE_SYSTEM_PATH)
+# OpenBLAS, the pthread flavour, set to one thread by tensor/blas.cpp. The serial flavour of 0.3.21 hands one buffer to two
+# concurrent callers and returns wrong products (GemmSerial.IsSafeInsideParallelLoops shows it). The run-time path pins the
+# flavour, as Debian's alternatives may else pick another of the same SONAME.
+find_library(OPENBLAS_LIBRARY openblas NO_DEFAULT_PATH
+             HINTS /usr/lib/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-pthread)
 if(NOT OPENBLAS_LIBRARY)
-  find_library(OPENBLAS_LIBRARY openblas REQUIRED)
+  message(FATAL_ERROR "OpenBLAS's pthread flavour was not found: apt-get install libopenblas-pthread-dev, or give "
+                      "-DOPENBLAS_LIBRARY=FILE of a build with threads and -DOPENBLAS_INCLUDE_DIR=DIR")
 endif()
 get_filename_component(OPENBLAS_DIR ${OPENBLAS_LIBRARY} DIRECTORY)
 find_path(OPENBLAS_INCLUDE_DIR cblas.h REQUIRED
-          HINTS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-serial
-          PATH_SUFFIXES openblas-serial openblas)
+          HINTS /usr/include/${CMAKE_LIBRARY_ARCHITECTURE}/openblas-pthread PATH_SUFFIXES openblas)
 add_library(holdfast_dep_gemm INTERFACE)
 target_include_directories(holdfast_dep_gemm SYSTEM INTERFACE ${OPENBLAS_INCLUDE_DIR})
 target_link_libraries(holdfast_dep_gemm INTERFACE ${OPENBLAS_LIBRARY})

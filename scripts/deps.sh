@@ -2,7 +2,7 @@
 # Installs the Debian packages that building and testing need, if any is missing: through apt-get, with sudo when not root.
 # `deps.sh PACKAGE...` asks for further ones. Prints nothing when all is there. Exit status 2, with the line to run, when something is missing and cannot be installed.
 set -eu
-required="g++ cmake ninja-build pkg-config libopenblas-serial-dev libicu-dev libgtest-dev libbenchmark-dev nlohmann-json3-dev
+required="g++ cmake ninja-build pkg-config libopenblas-pthread-dev libicu-dev libgtest-dev libbenchmark-dev nlohmann-json3-dev
   libfmt-dev libcli11-dev libxxhash-dev zlib1g-dev libzstd-dev $*"
 optional="libdnnl-dev"   # faster f32 matrix products on AVX-512 machines
 

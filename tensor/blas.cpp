@@ -16,19 +16,24 @@
 extern "C" char* openblas_get_config();
 extern "C" char* openblas_get_corename();
 extern "C" void openblas_set_num_threads(int);
+extern "C" int openblas_get_parallel();
 
 namespace holdfast {
 namespace {
 
 std::atomic<std::int64_t> rows_multiplied{0};
 
-// Flavours with threads of their own must not use them: ours are the only threads.
-const bool openblas_is_serial = [] {
-  openblas_set_num_threads(1);
-  return true;
-}();
+// OpenBLAS's own threads stay out: ours are the only ones. Its flavour without threads takes no locks and gives wrong
+// products under concurrent callers (0.3.21), so it is refused.
+void require_threaded_openblas() {
+  static const bool safe = (openblas_set_num_threads(1), openblas_get_parallel() != 0);
+  if (!safe) {
+    throw std::runtime_error("[gemm] OpenBLAS was built without threads and is not safe under several callers: link "
+                             "its pthread flavour (libopenblas-pthread-dev)");
+  }
+}
 
-// Measured (bench/gemm): on AVX-512 machines oneDNN 2.6 multiplies f32 up to twice as fast as OpenBLAS 0.3.21, which does
+// Measured (make bench): on AVX-512 machines oneDNN 2.6 multiplies f32 up to twice as fast as OpenBLAS 0.3.21, which does
 // not know newer CPUs and falls back to AVX2; on AVX2 they are within 10 %. Fixed per instruction set, never a race at run
 // time: bits must not vary. oneDNN has no f64 GEMM.
 bool use_onednn() { return HOLDFAST_ONEDNN && isa() == Isa::avx512; }
@@ -79,6 +84,7 @@ void gemm_serial<float>(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std:
 #if HOLDFAST_ONEDNN
   if (use_onednn()) return onednn_sgemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
 #endif
+  require_threaded_openblas();
   cblas_sgemm(CblasRowMajor, cblas(ta), cblas(tb), narrow(M), narrow(N), narrow(K), alpha, A, narrow(lda), B,
               narrow(ldb), beta, C, narrow(ldc));
 }
@@ -87,6 +93,7 @@ template <>
 void gemm_serial<double>(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, double alpha,
                          const double* A, std::int64_t lda, const double* B, std::int64_t ldb, double beta, double* C,
                          std::int64_t ldc) {
+  require_threaded_openblas();
   cblas_dgemm(CblasRowMajor, cblas(ta), cblas(tb), narrow(M), narrow(N), narrow(K), alpha, A, narrow(lda), B,
               narrow(ldb), beta, C, narrow(ldc));
 }
@@ -114,7 +121,7 @@ template void gemm<double>(Trans, Trans, std::int64_t, std::int64_t, std::int64_
                            const double*, std::int64_t, double, double*, std::int64_t);
 
 std::string gemm_description() {
-  std::string text = openblas_is_serial ? openblas_get_config() : "";
+  std::string text = openblas_get_config();
   text += std::string(" (kernels: ") + openblas_get_corename() + ")";
 #if HOLDFAST_ONEDNN
   const dnnl_version_t* v = dnnl_version();
