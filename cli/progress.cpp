@@ -14,6 +14,8 @@
 namespace holdfast::cli {
 namespace {
 
+constexpr int kPlainWidth = 200;  // of a line that is not on a terminal
+
 int terminal_width() {
   winsize size{};
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -27,14 +29,14 @@ std::string bar(double share, int width) {
 
 }  // namespace
 
-std::string progress_line(const Step& step, int width) {
+std::string progress_line(const Step& step, int width, bool with_bar) {
   std::string head = utf8::printable(step.phase);
   if (!step.detail.empty()) head += ' ' + utf8::printable(step.detail);
   std::string tail;
-  if (step.total > 0) {
+  if (step.total > 0 && step.done > 0) {
     const double share =
         std::clamp(static_cast<double>(step.done) / static_cast<double>(step.total), 0.0, 1.0);
-    if (width >= 72) tail += ' ' + bar(share, 20);
+    if (with_bar) tail += ' ' + bar(share, 20);
     tail += fmt::format(" {:3.0f}% {}/{}", 100 * share, step.done, step.total);
   } else if (step.done > 0) {
     tail += fmt::format(" {}", step.done);
@@ -56,15 +58,15 @@ Progress::Progress(bool quiet) : quiet_(quiet), terminal_(false) {
 void Progress::update(const Step& step) {
   if (quiet_) return;
   const auto now = Clock::now();
-  std::string phase = fmt::format("{} {}", step.phase, step.detail);
-  const auto pause = terminal_ ? std::chrono::milliseconds(100) : std::chrono::milliseconds(10'000);
-  if (phase == phase_ && now - last_ < pause) return;
-  phase_ = std::move(phase);
+  const auto pause = std::chrono::milliseconds(terminal_ ? 100 : 10'000);
+  const bool is_new = begun_.emplace(step.phase).second;
+  if (!is_new && now - last_ < pause) return;
   last_ = now;
+  const int width = terminal_width();
   if (terminal_)
-    fmt::print(stderr, "\r{}\x1b[K", progress_line(step, terminal_width() - 1));
+    fmt::print(stderr, "\r{}\x1b[K", progress_line(step, width - 1, width >= 72));
   else
-    fmt::print(stderr, "{}\n", progress_line(step, 200));
+    fmt::print(stderr, "{}\n", progress_line(step, kPlainWidth, false));
   drawn_ = true;
   std::fflush(stderr);
 }

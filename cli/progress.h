@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -19,7 +20,7 @@ struct Step {
 };
 
 /// The line for `step`, at most `width` columns.
-std::string progress_line(const Step& step, int width);
+std::string progress_line(const Step& step, int width, bool with_bar);
 
 class Progress {
  public:
@@ -29,7 +30,7 @@ class Progress {
   ~Progress() { clear(); }
 
   /// Redraws the moving line, ten times a second at most; elsewhere prints a line when a phase
-  /// begins and every ten seconds.
+  /// begins for the first time and every ten seconds.
   void update(const Step& step);
   /// One line that stays, above the moving one.
   void notice(std::string_view line);
@@ -42,7 +43,7 @@ class Progress {
   bool quiet_;
   bool terminal_;
   bool drawn_ = false;
-  std::string phase_;  // phase and detail of the last update
+  std::set<std::string> begun_;  // phases that have been shown
   Clock::time_point last_;
 };
 

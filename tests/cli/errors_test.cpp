@@ -1,0 +1,176 @@
+// Every bad input: exit status 2, one line that begins with "holdfast: ", and nothing written.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/cli/program.h"
+
+namespace holdfast::test {
+namespace {
+
+struct Case {
+  const char* name;
+  std::vector<std::string> arguments;
+  const char* says;  // part of the message
+};
+
+class BadInput : public testing::TestWithParam<Case> {
+ protected:
+  static void SetUpTestSuite() {
+    folder_ = std::make_unique<Folder>();
+    const auto& path = folder_->path();
+    make_small_project(path);
+    write(path / "ragged.csv", "text,label\n\"a\",b\n\"a\",b,c\n");
+    write(path / "open_quote.csv", "text,label\n\"a,b\n");
+    write(path / "wrong_label.csv", "text,label\na,sport\nb,weather\n");
+    write(path / "invalid.csv", "text,label\na\xFF,sport\n");
+    write(path / "no_column.csv", "words,label\na,sport\n");
+    write(path / "header_only.csv", "text,label\n");
+    write(path / "lines.txt", "good\nb\xC3(d\n");
+    write(path / "bad.toml", "model = \n");
+    write(path / "unknown.toml", read(path / "recipe.toml") + "evry = 3\n");
+    std::filesystem::create_directory(path / "occupied");
+    write(path / "occupied" / "letter.txt", "keep me");
+    copy_model("truncated", [](std::string& bytes) { bytes.resize(bytes.size() / 2); });
+    copy_model("lying", [](std::string& bytes) { bytes[5] = '\x7F'; });
+    const auto other = copy_model("contradicting", [](std::string&) {});
+    std::string config = read(other / "config.json");
+    const std::string width = "\"intermediate_size\": 64";
+    ASSERT_NE(config.find(width), std::string::npos) << config;
+    config.replace(config.find(width), width.size(), "\"intermediate_size\": 128");
+    write(other / "config.json", config);
+  }
+  static void TearDownTestSuite() { folder_.reset(); }
+
+  template <class Change>
+  static std::filesystem::path copy_model(const std::string& name, const Change& change) {
+    const auto target = folder_->path() / name;
+    std::filesystem::copy(folder_->path() / "runs" / "old" / "model", target,
+                          std::filesystem::copy_options::recursive);
+    std::string bytes = read(target / "model.safetensors");
+    change(bytes);
+    write(target / "model.safetensors", bytes);
+    return target;
+  }
+
+  static inline std::unique_ptr<Folder> folder_;
+};
+
+TEST_P(BadInput, IsRefusedInOneLine) {
+  const auto before = listing(folder_->path());
+  const Outcome outcome = run(folder_->path(), GetParam().arguments);
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.out, "");
+  const auto lines = lines_of(outcome.err);
+  ASSERT_FALSE(lines.empty());
+  EXPECT_TRUE(lines.back().starts_with("holdfast: ")) << outcome.err;
+  EXPECT_NE(lines.back().find(GetParam().says), std::string::npos) << outcome.err;
+  EXPECT_EQ(std::count_if(lines.begin(), lines.end(),
+                          [](const std::string& line) { return line.starts_with("holdfast: "); }),
+            1);
+  EXPECT_EQ(listing(folder_->path()), before);
+}
+
+std::vector<std::string> train(const std::string& assignment) {
+  return {"train", "recipe.toml", "--quiet", "--output", "out", "--set", assignment};
+}
+
+std::vector<std::string> evaluate(const std::string& data) {
+  return {"evaluate", "--quiet", "--model", "runs/old/model", "--data", data};
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cli, BadInput,
+    testing::Values(
+        Case{"UnknownCommand", {"trian"}, "trian"},
+        Case{"UnknownOption", {"train", "recipe.toml", "--fast"}, "--fast"},
+        Case{"MissingArgument", {"train"}, "recipe"},
+        Case{"NoRecipe", {"train", "nothing.toml"}, "nothing.toml"},
+        Case{"RecipeIsNoToml", {"train", "bad.toml"}, "bad.toml:1"},
+        Case{"UnknownKey", {"train", "unknown.toml", "--output", "out"}, "every"},
+        Case{"UnknownKeyInSet", train("training.step=3"), "steps"},
+        Case{"OutOfRange", train("training.batch_size=0"), "batch_size"},
+        Case{"NoModel", train("model=\"nowhere\""), "nowhere"},
+        Case{"TruncatedWeights", train("model=\"truncated\""), "model.safetensors"},
+        Case{"LyingWeights", train("model=\"lying\""), "model.safetensors"},
+        Case{"ContradictingConfig", train("model=\"contradicting\""), "contradicting"},
+        Case{"NoData", train("new.train=\"nothing.csv\""), "nothing.csv"},
+        Case{"RaggedCsv", train("new.train=\"ragged.csv\""), "ragged.csv:3"},
+        Case{"OpenQuote", train("new.train=\"open_quote.csv\""), "open_quote.csv:2"},
+        Case{"WrongLabel", train("old.0.valid=\"wrong_label.csv\""), "weather"},
+        Case{"InvalidUtf8", train("new.valid=\"invalid.csv\""), "invalid.csv:2"},
+        Case{"NoSuchColumn", train("new.text=\"words\""), "words"},
+        Case{"OccupiedOutput",
+             {"train", "recipe.toml", "--quiet", "--output", "occupied"},
+             "occupied"},
+        Case{"CompareNoModel",
+             {"compare", "recipe.toml", "--quiet", "--output", "out", "--set", "model=\"nowhere\""},
+             "nowhere"},
+        Case{"DryRunNoData",
+             {"train", "recipe.toml", "--quiet", "--dry-run", "--set", "new.test=\"nothing.csv\""},
+             "nothing.csv"},
+        Case{"EvaluateNoModel",
+             {"evaluate", "--quiet", "--model", "nowhere", "--data", "old.csv"},
+             "nowhere"},
+        Case{"EvaluateWrongLabel", evaluate("wrong_label.csv"), "weather"},
+        Case{"EvaluateNoColumn", evaluate("no_column.csv"), "text"},
+        Case{"EvaluateNoRows", evaluate("header_only.csv"), "header_only.csv"},
+        Case{"EvaluateNoTask",
+             {"evaluate", "--quiet", "--model", "runs/old/model", "--data", "old.csv", "--task",
+              "sports"},
+             "sports"},
+        Case{"EvaluateTooLong",
+             {"evaluate", "--quiet", "--model", "runs/old/model", "--data", "old.csv",
+              "--max-length", "64"},
+             "32"},
+        Case{"PredictWithoutHead",
+             {"predict", "--quiet", "--model", "fresh", "--text", "a"},
+             "head"},
+        Case{"PredictInvalidText",
+             {"predict", "--quiet", "--model", "runs/old/model", "--text", "a\xFF"},
+             "--text"},
+        Case{"PredictNoFile",
+             {"predict", "--quiet", "--model", "runs/old/model", "nothing.txt"},
+             "nothing.txt"},
+        Case{"TokenizeNoTokenizer", {"tokenize", "--model", "occupied", "old.csv"}, "occupied"},
+        Case{"TokenizeInvalidUtf8", {"tokenize", "--model", "fresh", "lines.txt"}, "lines.txt:2"},
+        Case{"TokenizeFolder", {"tokenize", "--model", "fresh", "occupied"}, "occupied"},
+        Case{"TokenizerNoFile",
+             {"train-tokenizer", "--size", "50", "nothing.txt", "-o", "v.txt"},
+             "nothing.txt"},
+        Case{
+            "TokenizerTooSmall", {"train-tokenizer", "--size", "2", "old.csv", "-o", "v.txt"}, "5"},
+        Case{"InitUnknownConfig",
+             {"init", "--config", "huge", "--vocab", "vocab.txt", "-o", "m"},
+             "huge"},
+        Case{"InitNoVocab",
+             {"init", "--config", "tiny", "--vocab", "nothing.txt", "-o", "m"},
+             "nothing.txt"},
+        Case{"InitVocabWithoutSpecials",
+             {"init", "--config", "tiny", "--vocab", "old.csv", "-o", "m"},
+             "[PAD]"},
+        Case{"InitOccupied",
+             {"init", "--config", "tiny", "--vocab", "vocab.txt", "-o", "occupied"},
+             "occupied"},
+        Case{"SelectTooMany",
+             {"select", "--old", "old.csv", "--new", "new.csv", "--count", "65", "-o", "s.csv"},
+             "64"},
+        Case{"SelectNoAmount",
+             {"select", "--old", "old.csv", "--new", "new.csv", "-o", "s.csv"},
+             "fraction"},
+        Case{"SelectUnknownMethod",
+             {"select", "--old", "old.csv", "--new", "new.csv", "--count", "5", "--method", "best",
+              "-o", "s.csv"},
+             "best"},
+        Case{"FisherUnknownKind",
+             {"fisher", "--quiet", "--model", "runs/old/model", "--data", "old.csv", "--kind",
+              "exact", "-o", "f"},
+             "exact"},
+        Case{"FisherNoData",
+             {"fisher", "--quiet", "--model", "runs/old/model", "-o", "f"},
+             "--data"},
+        Case{"InfoNoModel", {"info", "--model", "nowhere"}, "nowhere"}),
+    [](const auto& one) { return one.param.name; });
+
+}  // namespace
+}  // namespace holdfast::test
