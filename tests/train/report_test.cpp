@@ -1,0 +1,191 @@
+#include "train/report.h"
+
+#include <gtest/gtest.h>
+
+#include <cctype>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "train/chart.h"
+
+namespace holdfast {
+namespace {
+
+constexpr const char* kNasty = "<script>alert(1)</script>";
+
+/// Why `text` is not well-formed XML, as far as a page without CDATA and comments goes; "" when it
+/// is: tags balance, attributes are quoted, & begins one of the predefined entities or a number.
+std::string xml_error(const std::string& text) {
+  std::vector<std::string> open;
+  std::size_t at = text.find('\n') + 1;  // after <!DOCTYPE html>
+  for (; at < text.size(); ++at) {
+    if (text[at] == '&') {
+      const std::string entity = text.substr(at, text.find(';', at) + 1 - at);
+      if (entity != "&amp;" && entity != "&lt;" && entity != "&gt;" && entity != "&quot;" &&
+          entity != "&#39;")
+        return "entity " + entity;
+    }
+    if (text[at] == '>') return "a lone > at " + text.substr(at, 40);
+    if (text[at] != '<') continue;
+    bool quoted = false;
+    std::size_t end = at + 1;
+    for (; end < text.size() && (quoted || text[end] != '>'); ++end) {
+      if (text[end] == '"') quoted = !quoted;
+      if (text[end] == '<') return "< inside a tag at " + text.substr(at, 40);
+    }
+    const std::string tag = text.substr(at + 1, end - at - 1);
+    at = end;
+    std::size_t length = tag.starts_with('/') ? 1 : 0;
+    while (length < tag.size() && std::isalnum(static_cast<unsigned char>(tag[length]))) ++length;
+    if (tag.starts_with('/')) {
+      if (open.empty() || "/" + open.back() != tag) return "</" + tag + "> does not close anything";
+      open.pop_back();
+    } else if (!tag.ends_with('/')) {
+      open.push_back(tag.substr(0, length));
+    }
+  }
+  return open.empty() ? "" : open.back() + " is not closed";
+}
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t n = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++n;
+  return n;
+}
+
+Evaluation evaluation(double accuracy) {
+  Evaluation out;
+  out.n = 200;
+  out.accuracy = accuracy;
+  out.macro_f1 = accuracy;
+  out.labels = {kNasty, "plain & simple"};
+  out.per_class = {{100, 0.5, 0.25, 1.0 / 3}, {100, 1, 1, 1}};
+  return out;
+}
+
+RunResult run_of(double old_after, double new_after) {
+  RunResult run;
+  run.recipe.model = "models/\"quoted\"";
+  run.recipe.output = "runs/<here>";
+  run.recipe.fresh.name = "medical";
+  run.recipe.old.push_back({});
+  run.recipe.old.front().name = kNasty;
+  run.recipe.replay.emplace();
+  run.recipe.ewc.emplace();
+  run.recipe.learning_rate.bottom = 1e-5;
+  run.recipe.learning_rate.top = 5e-4;
+  run.recipe.evaluation.controller = true;
+  run.steps = 30;
+  TaskResult old_task, new_task;
+  old_task.name = kNasty;
+  old_task.old = true;
+  old_task.before = evaluation(0.9);
+  old_task.after = evaluation(old_after);
+  old_task.paired = PairedResult{0.9 - old_after, {0.01, 0.07}, 0.02, 9};
+  new_task.name = "medical";
+  new_task.before = evaluation(0.25);
+  new_task.after = evaluation(new_after);
+  run.tasks = {old_task, new_task};
+  for (int step = 0; step <= 30; step += 10)
+    run.curve.push_back(
+        {step, 0.2, {{kNasty, 0.9 - step * 0.001, 0.3}, {"medical", 0.25 + step * 0.02, 0.9}}});
+  for (int step = 1; step <= 30; ++step) {
+    StepRecord record;
+    record.step = step;
+    record.loss = 1.4 / step;
+    record.penalty = 0.01;
+    record.share = step < 20 ? 0.2 : 0.24;
+    run.ledger.push_back(record);
+  }
+  run.actions.push_back({20, 0.24, kNasty});
+  run.notices.push_back(kNasty);
+  return run;
+}
+
+CompareResult comparison() {
+  CompareResult result;
+  for (const std::int64_t number : {7, 8}) {
+    SeedComparison seed;
+    seed.seed = number;
+    seed.naive = {run_of(0.7, 0.8), run_of(0.6, 0.86)};
+    seed.chosen = 1;
+    seed.recipe = run_of(0.87, 0.85);
+    seed.leave_one_out.push_back({"replay", run_of(0.7, 0.86), 0.17, -0.01, 40, ""});
+    seed.leave_one_out.push_back({"ewc", run_of(0.87, 0.85), 0, 0, 0, "the penalty is too small"});
+    seed.overhead = 0.18;
+    result.seeds.push_back(seed);
+  }
+  return result;
+}
+
+void expect_sound(const std::string& page) {
+  EXPECT_EQ(xml_error(page), "");
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_NE(page.find("&lt;script&gt;alert(1)&lt;/script&gt;"), std::string::npos);
+  for (const char* reference : {"src=", "href=", "url(", "@import"})
+    EXPECT_EQ(page.find(reference), std::string::npos) << reference;
+  EXPECT_EQ(count(page, "role=\"img\""), count(page, "<figure>"));
+  EXPECT_EQ(count(page, "<figure>"), count(page, "<caption>"));  // a table for each chart
+  EXPECT_NE(page.find("prefers-color-scheme: dark"), std::string::npos);
+}
+
+TEST(Report, OfARunIsSafeAndWellFormed) {
+  const std::string page = report_html(run_of(0.86, 0.88));
+  expect_sound(page);
+  EXPECT_NE(page.find("+4.0 [+1.0, +7.0]"), std::string::npos);  // the drop with its interval
+  EXPECT_NE(page.find("88.0%"), std::string::npos);
+  EXPECT_EQ(page.find("dashed\" points"), std::string::npos);
+}
+
+TEST(Report, OfAComparisonShowsBothArmsAndEveryMeasure) {
+  const std::string page = report_html(comparison());
+  expect_sound(page);
+  EXPECT_EQ(count(page, "dashed\" points"), 2u);  // naive, two tasks
+  EXPECT_NE(page.find("medical, naive"), std::string::npos);
+  EXPECT_NE(page.find("+18.0%"), std::string::npos);
+  EXPECT_NE(page.find("inert: the penalty is too small"), std::string::npos);
+  EXPECT_NE(page.find("All seeds"), std::string::npos);
+}
+
+TEST(Report, OfARunWithoutOldTasksTestsOrSteps) {
+  RunResult run;
+  run.recipe.fresh.name = kNasty;
+  run.tasks.emplace_back();
+  run.tasks.back().name = kNasty;
+  EXPECT_EQ(xml_error(report_html(run)), "");
+  EXPECT_NE(report_html(run).find("not measured"), std::string::npos);
+}
+
+TEST(Chart, LeavesOutWhatIsNotFinite) {
+  Chart chart{"loss",
+              "step",
+              false,
+              {{"a", 0, false, false, {{1, 2.0}, {2, NAN}, {3, INFINITY}, {4, 1.0}}}}};
+  const std::string figure = chart_html(chart);
+  EXPECT_EQ(figure.find("nan"), std::string::npos);
+  EXPECT_EQ(figure.find("inf"), std::string::npos);
+  EXPECT_EQ(count(figure, "<circle"), 2u);
+  EXPECT_NE(chart_html({"empty", "step", false, {}}).find("No data."), std::string::npos);
+}
+
+TEST(Chart, PointsLieWithinTheDrawing) {
+  Chart chart{"accuracy", "step", true, {{"a", 0, false, false, {{0, 0.0}, {10, 1.0}}}}};
+  EXPECT_NE(chart_html(chart).find("points=\"52.0,260.0 664.0,14.0\""), std::string::npos)
+      << chart_html(chart);
+}
+
+TEST(Chart, ThinnedKeepsMeansAndTheLastStep) {
+  std::vector<std::pair<double, double>> points;
+  for (int i = 1; i <= 10; ++i) points.emplace_back(i, i);
+  const std::vector<std::pair<double, double>> wanted = {{3, 2}, {6, 5}, {9, 8}, {10, 10}};
+  EXPECT_EQ(thinned(points, 4), wanted);
+  EXPECT_EQ(thinned(points, 10), points);
+}
+
+TEST(HtmlEscape, MarksControlCharactersAndQuotes) {
+  EXPECT_EQ(html_escape("a<b>&\"c'\x1b"), "a&lt;b&gt;&amp;&quot;c&#39;\\e");
+}
+
+}  // namespace
+}  // namespace holdfast
