@@ -59,10 +59,10 @@ Hooks Watch::hooks() {
 
 std::string drop_text(const TaskResult& task) {
   if (!task.before || !task.after) return "-";
-  const std::string drop = points(task.before->accuracy - task.after->accuracy);
+  const std::string drop = percent(task.before->accuracy - task.after->accuracy);
   if (!task.paired) return drop;
-  return fmt::format("{} [{}, {}]", drop, points(task.paired->drop_ci95.low),
-                     points(task.paired->drop_ci95.high));
+  return fmt::format("{} [{}, {}]", drop, percent(task.paired->drop_ci95.low),
+                     percent(task.paired->drop_ci95.high));
 }
 
 void print_metrics(const std::string& output) {

@@ -41,7 +41,7 @@ class Watch {
 /// many runs the command makes.
 int print_plan(const Recipe& recipe, std::size_t arms, const Common& common);
 
-/// "+3.1 [2.0, 4.2]": the drop in points of an old task, with its 95% interval; "-" when not
+/// "3.1 [2.0, 4.2]": the drop in points of an old task, with its 95% interval; "-" when not
 /// measured.
 std::string drop_text(const TaskResult& task);
 

@@ -54,11 +54,13 @@ std::string Table::text() const {
   return out;
 }
 
-std::string percent(double share) { return fmt::format("{:.1f}", 100 * share); }
+std::string percent(double share) {
+  return fmt::format("{:.1f}", std::round(1000 * share) / 10 + 0.0);  // + 0.0: no "-0.0"
+}
 
 std::string points(double difference) {
-  const std::string text = fmt::format("{:+.1f}", 100 * difference);
-  return text == "+0.0" || text == "-0.0" ? "0.0" : text;
+  const std::string text = percent(difference);
+  return text.starts_with('-') || text == "0.0" ? text : '+' + text;
 }
 
 std::string grouped(std::int64_t count) {

@@ -13,7 +13,7 @@ namespace holdfast {
 namespace {
 
 // The drawing, in SVG units.
-constexpr double kWidth = 680, kHeight = 300;
+constexpr double kWidth = 680, kHeight = 260;
 constexpr double kLeft = 52, kRight = 16, kTop = 14, kBottom = 40;
 
 struct Axis {

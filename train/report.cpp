@@ -49,6 +49,8 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 )";
 
 constexpr int kColours = 6;
+constexpr std::size_t kLossPoints = 90;  // of a curve; each is the mean of its steps
+constexpr std::size_t kLongCell = 40;    // a longer one is a sentence: it wraps
 
 std::string percent(double share) { return fmt::format("{:.1f}%", 100 * share); }
 
@@ -80,7 +82,9 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
   out += "</tr></thead><tbody>\n";
   for (std::size_t i = 1; i < rows.size(); ++i) {
     out += std::ranges::find(chosen, i) == chosen.end() ? "<tr>" : "<tr class=\"chosen\">";
-    for (const std::string& cell : rows[i]) out += "<td>" + html_escape(cell) + "</td>";
+    for (const std::string& cell : rows[i])
+      out +=
+          (cell.size() > kLongCell ? "<td class=\"text\">" : "<td>") + html_escape(cell) + "</td>";
     out += "</tr>\n";
   }
   return out + "</tbody></table></div>\n";
@@ -92,9 +96,12 @@ double drop_of(const TaskResult& task) {
 
 std::string drop_text(const TaskResult& task) {
   if (!task.before || !task.after) return "–";
-  if (!task.paired) return points(drop_of(task));
-  return fmt::format("{} [{}, {}]", points(drop_of(task)), points(task.paired->drop_ci95.low),
-                     points(task.paired->drop_ci95.high));
+  const auto text = [](double drop) {
+    return fmt::format("{:.1f}", std::round(1000 * drop) / 10 + 0.0);
+  };
+  if (!task.paired) return text(drop_of(task));
+  return fmt::format("{} [{}, {}]", text(drop_of(task)), text(task.paired->drop_ci95.low),
+                     text(task.paired->drop_ci95.high));
 }
 
 std::string card(const std::string& name, const std::string& value, const std::string& note,
@@ -136,7 +143,7 @@ Series step_series(const RunResult& run, const std::string& name, int colour, bo
   Series series{name, colour, dashed, false, {}};
   for (const StepRecord& record : run.ledger)
     series.points.emplace_back(static_cast<double>(record.step), record.*value);
-  series.points = thinned(series.points, 200);
+  series.points = thinned(series.points, kLossPoints);
   return series;
 }
 
@@ -285,7 +292,7 @@ std::string arms_table(const SeedComparison& seed) {
     rows[0].push_back("after");
     if (task.old) rows[0].push_back("drop [95%]");
   }
-  rows[0].push_back("new task, validation");
+  rows[0].push_back("valid");
   const auto add = [&](const std::string& name, const RunResult& run) {
     std::vector<std::string> row = {name};
     for (const TaskResult& task : run.tasks) {
@@ -360,16 +367,16 @@ std::string report_html(const CompareResult& comparison) {
     body += task_card(recipe.tasks[i], recipe.recipe.evaluation.max_drop,
                       "; naive " + accuracy(other.after));
   }
-  body +=
-      card("Time", points(seed.overhead) + "%",
-           fmt::format("more computing than naive; {}% a token", points(seed.overhead_per_token)));
+  body += card("Time", points(seed.overhead) + "%",
+               fmt::format("against naive, all that the recipe computes; {}% a token",
+                           points(seed.overhead_per_token)));
   body += "</div>\n<h2>While training</h2>\n";
   Chart chart{"Validation accuracy: the recipe, and naive fine-tuning (dashed)", "step", true, {}};
   add_curves(chart, recipe, "recipe", false);
   add_curves(chart, naive, "naive", true);
   body += chart_html(chart) +
           "<h2>Naive and recipe</h2>\n<p>Naive takes the rate that is best for "
-          "the new task on validation.</p>\n" +
+          "the new task on the validation split (last column).</p>\n" +
           arms_table(seed) + seeds_table(comparison) + worth_table(seed) + training(recipe) +
           "<h2>Results of the recipe</h2>\n" + tasks_table(recipe) + classes_tables(recipe) +
           "<h2>Time and memory</h2>\n" +
