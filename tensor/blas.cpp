@@ -102,7 +102,7 @@ template <class T>
 void gemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, T alpha, const T* A, std::int64_t lda,
           const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc) {
   if (M <= 0 || N <= 0) return;
-  if (ta == Trans::no) rows_multiplied.fetch_add(M, std::memory_order_relaxed);
+  if (ta == Trans::no) count_gemm_rows(M);
   const Tiles tile = tiles(M, N, K);
   const std::int64_t across = (N + tile.n - 1) / tile.n, down = (M + tile.m - 1) / tile.m;
   parallel_for(across * down, 1, [&](std::int64_t begin, std::int64_t end) {
@@ -134,5 +134,9 @@ std::string gemm_description() {
 }
 
 std::int64_t gemm_rows() { return rows_multiplied.load(); }
+
+void count_gemm_rows(std::int64_t rows) {
+  rows_multiplied.fetch_add(rows, std::memory_order_relaxed);
+}
 
 }  // namespace holdfast

@@ -26,5 +26,7 @@ std::string gemm_description();
 
 /// Rows of op(A) that gemm has multiplied by parameters since the start, over all calls (tests count real tokens with it).
 std::int64_t gemm_rows();
+/// Adds to that number: for products that are not left to gemm.
+void count_gemm_rows(std::int64_t rows);
 
 }  // namespace holdfast

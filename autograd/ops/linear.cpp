@@ -1,3 +1,5 @@
+#include "tensor/kernels/linear.h"
+
 #include <algorithm>
 
 #include "autograd/ops/fused_common.h"
@@ -46,6 +48,40 @@ typename kernels::Activations<T>::Backward backward_of(Activation activation) {
 
 bool is_gelu(Activation activation) {
   return activation == Activation::gelu_erf || activation == Activation::gelu_tanh;
+}
+
+// Many rows: the weight is packed once, and tiles of rows are finished in cache, activation
+// included. Measured against GEMM and a pass: a tenth faster (bench/kernels). Few rows, or no
+// vectors to speak of: GEMM, which shares its work by columns too.
+constexpr std::int64_t kTileRows = 96, kManyRows = 256;
+
+template <class T>
+void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation,
+             const Tensor& y, const Tensor& slope) {
+  const std::int64_t N = x.size(0), I = x.size(1), O = weight.size(0);
+  const auto function = forward_of<T>(activation);
+  const auto slope_at = [&](std::int64_t row) {
+    return slope.defined() ? slope.data<T>() + row * O : nullptr;
+  };
+  if (N < kManyRows || isa() == Isa::baseline) {
+    gemm(Trans::no, Trans::yes, N, O, I, T{1}, x.data<T>(), I, weight.data<T>(), I, T{0},
+         y.data<T>(), O);
+    return parallel_for(N, ops::rows_per_chunk(O), [&](std::int64_t begin, std::int64_t end) {
+      T* rows = y.data<T>() + begin * O;
+      function(bias.data<T>(), end - begin, O, rows, O, rows, slope_at(begin), O);
+    });
+  }
+  count_gemm_rows(N);
+  const auto& kernel = kernels::best<kernels::Linear<T>>();
+  const std::int64_t panels = (O + kernel.panel - 1) / kernel.panel;
+  const Tensor packed = Tensor::empty({panels * kernel.panel * I}, x.dtype());
+  parallel_for(panels, 4, [&](std::int64_t begin, std::int64_t end) {
+    kernel.pack(weight.data<T>(), I, O, begin, end, packed.data<T>());
+  });
+  parallel_for(N, kTileRows, [&](std::int64_t begin, std::int64_t end) {
+    kernel.forward(x.data<T>() + begin * I, packed.data<T>(), bias.data<T>(), end - begin, I, O,
+                   function, y.data<T>() + begin * O, slope_at(begin));
+  });
 }
 
 // dpre = dout f'(pre), (N, O).
@@ -111,20 +147,12 @@ Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activat
   const std::vector<Var> inputs{x_var, weight_var, bias_var};
   const Tensor x = x_var.value().contiguous(), weight = weight_var.value().contiguous();
   const Tensor bias = bias_var.value().contiguous();
-  const std::int64_t N = x.size(0), I = x.size(1), O = weight.size(0);
+  const std::int64_t N = x.size(0), O = weight.size(0);
   const Tensor y = Tensor::empty({N, O}, x.dtype());
   const Tensor slope =
       is_gelu(activation) && ops::tracked(inputs) ? Tensor::empty({N, O}, x.dtype()) : Tensor();
-  dispatch(x.dtype(), "linear", [&]<class T>() {
-    gemm(Trans::no, Trans::yes, N, O, I, T{1}, x.data<T>(), I, weight.data<T>(), I, T{0},
-         y.data<T>(), O);
-    const auto function = forward_of<T>(activation);
-    parallel_for(N, ops::rows_per_chunk(O), [&](std::int64_t begin, std::int64_t end) {
-      T* rows = y.data<T>() + begin * O;
-      function(bias.data<T>(), end - begin, O, rows, rows,
-               slope.defined() ? slope.data<T>() + begin * O : nullptr);
-    });
-  });
+  dispatch(x.dtype(), "linear",
+           [&]<class T>() { forward<T>(x, weight, bias, activation, y, slope); });
   // What the activation's derivative follows from: itself for GELU, else the result.
   const Tensor saved = slope.defined() ? slope : activation == Activation::none ? Tensor() : y;
   return ops::record("linear", y, inputs,

@@ -74,14 +74,15 @@ struct Saved {
 };
 
 template <class F, class T>
-void forward(const T* bias, std::int64_t rows, std::int64_t C, T* pre, T* y, T* slope) {
-  for (std::int64_t r = 0; r < rows; ++r, pre += C, y += C) {
+void forward(const T* bias, std::int64_t rows, std::int64_t C, const T* pre, std::int64_t ld_pre,
+             T* y, T* slope, std::int64_t ld) {
+  for (std::int64_t r = 0; r < rows; ++r, pre += ld_pre, y += ld) {
     if (slope == nullptr) {
 #pragma GCC ivdep
       for (std::int64_t i = 0; i < C; ++i) y[i] = F::at(pre[i] + bias[i]).value;
       continue;
     }
-    T* slope_r = slope + r * C;
+    T* slope_r = slope + r * ld;
 #pragma GCC ivdep
     for (std::int64_t i = 0; i < C; ++i) {
       const Point<T> point = F::at(pre[i] + bias[i]);

@@ -7,10 +7,10 @@ namespace holdfast::kernels {
 
 template <class T>
 struct Activations {
-  /// y = f(pre + bias); slope = f'(pre + bias) unless it is null: pre, y, slope (rows, C), bias
-  /// (C). y may be pre.
-  using Forward = void (*)(const T* bias, std::int64_t rows, std::int64_t C, T* pre, T* y,
-                           T* slope);
+  /// y = f(pre + bias), slope = f'(pre + bias) unless it is null: all (rows, C), rows ld_pre or ld
+  /// elements apart, bias (C). y may be pre.
+  using Forward = void (*)(const T* bias, std::int64_t rows, std::int64_t C, const T* pre,
+                           std::int64_t ld_pre, T* y, T* slope, std::int64_t ld);
   /// dpre = dout * slope, n elements, where slope is f'(pre), or follows from `saved` = y for tanh
   /// and relu. dpre may be dout.
   using Backward = void (*)(const T* saved, const T* dout, std::int64_t n, T* dpre);

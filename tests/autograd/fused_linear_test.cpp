@@ -38,7 +38,9 @@ TEST(FusedLinear, EqualsItsComposedTwin) {
                                   {7, 5, 3},
                                   {33, 48, 17},
                                   {300, 64, 96},
-                                  {40, 96, 700}}) {
+                                  {40, 96, 700},
+                                  {257, 1, 1},
+                                  {300, 500, 70}}) {
       SCOPED_TRACE(testing::Message()
                    << static_cast<int>(activation) << ": " << N << ' ' << I << ' ' << O);
       expect_twins(
