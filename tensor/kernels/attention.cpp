@@ -17,6 +17,8 @@ constexpr std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a 
 struct Extents {
   std::int64_t tokens, channels;  // T, D
   std::int64_t keys, width;       // T and D, padded
+  std::int64_t stride;            // of a transposed matrix: T, padded beyond powers of two, whose
+                                  // rows would compete for the same places of the cache
   std::int64_t tile;              // queries of a tile: S of a tile stays in the second-level cache
 };
 
@@ -25,8 +27,10 @@ Extents extents(std::int64_t tokens, std::int64_t channels) {
   constexpr std::int64_t kTileElements = 16384, kStep = 12;
   const std::int64_t keys = round_up(tokens, 16);
   const std::int64_t rows = kTileElements / keys / kStep * kStep;
-  return {tokens, channels, keys, round_up(channels, kLanes<T>),
-          least(tokens, rows < kStep ? kStep : rows)};
+  const std::int64_t stride = keys % 256 == 0 ? keys + 16 : keys;
+  return {tokens, channels,
+          keys,   round_up(channels, kLanes<T>),
+          stride, least(tokens, rows < kStep ? kStep : rows)};
 }
 
 // Hands out aligned pieces of the scratch memory.
@@ -44,8 +48,9 @@ template <class T>
 std::int64_t scratch(std::int64_t tokens, std::int64_t channels) {
   const Extents e = extents<T>(tokens, channels);
   const auto piece = [](std::int64_t n) { return round_up(n, 16); };
-  return 2 * piece(channels * e.keys) + 3 * piece(tokens * e.width) + 3 * piece(e.tile * e.width) +
-         2 * piece(e.tile * e.keys) + piece(e.tile * e.keys + kFactorsSlack) + 2 * piece(e.tile);
+  return 2 * piece(channels * e.stride) + 3 * piece(tokens * e.width) +
+         3 * piece(e.tile * e.width) + 2 * piece(e.tile * e.keys) +
+         piece(e.tile * e.keys + kFactorsSlack) + 2 * piece(e.tile);
 }
 
 template <class T>
@@ -93,7 +98,7 @@ void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, 
   const std::int64_t D = head.channels, keys = e.keys, width = e.width;
   const bool drop = head.dropout != nullptr;
   Pieces<T> pieces{memory};
-  T* k = pieces.take(D * keys);  // K^T
+  T* k = pieces.take(D * e.stride);  // K^T
   T* v = pieces.take(e.tokens * width);
   T* q = pieces.take(e.tile * width);
   T* s = pieces.take(e.tile * keys);
@@ -101,13 +106,13 @@ void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, 
   T* o = pieces.take(e.tile * width);
   T* max = pieces.take(e.tile);
   T* total = pieces.take(e.tile);
-  transpose(e.tokens, D, head.k, head.ld, T{1}, k, keys);
+  transpose(e.tokens, D, head.k, head.ld, T{1}, k, e.stride);
   copy(e.tokens, D, head.v, head.ld, T{1}, v, width);
 
   for (std::int64_t begin = 0; begin < e.tokens; begin += e.tile) {
     const std::int64_t n = least(e.tile, e.tokens - begin);
     copy(n, D, head.q + begin * head.ld, head.ld, inverse_root<T>(D), q, width);
-    multiply<false>(n, keys, D, q, width, k, keys, s, keys, false);
+    multiply<false>(n, keys, D, q, width, k, e.stride, s, keys, false);
     if (drop) {
       dropout_factors(*head.dropout, head.first_octet, head.slots + begin, head.places + begin, n,
                       keys / 8, factors);
@@ -150,8 +155,8 @@ void backward(const AttentionHead<T>& head, const T* out, const T* dout, std::in
   const Extents e = extents<T>(head.tokens, head.channels);
   const std::int64_t D = head.channels, keys = e.keys, width = e.width;
   Pieces<T> pieces{memory};
-  T* k_transposed = pieces.take(D * keys);
-  T* v_transposed = pieces.take(D * keys);
+  T* k_transposed = pieces.take(D * e.stride);
+  T* v_transposed = pieces.take(D * e.stride);
   T* k = pieces.take(e.tokens * width);
   T* dk_sum = pieces.take(e.tokens * width);
   T* dv_sum = pieces.take(e.tokens * width);
@@ -162,8 +167,8 @@ void backward(const AttentionHead<T>& head, const T* out, const T* dout, std::in
   T* dp = pieces.take(e.tile * keys);
   T* factors = pieces.take(e.tile * keys + kFactorsSlack);
   const T scale = inverse_root<T>(D);
-  transpose(e.tokens, D, head.k, head.ld, T{1}, k_transposed, keys);
-  transpose(e.tokens, D, head.v, head.ld, T{1}, v_transposed, keys);
+  transpose(e.tokens, D, head.k, head.ld, T{1}, k_transposed, e.stride);
+  transpose(e.tokens, D, head.v, head.ld, T{1}, v_transposed, e.stride);
   copy(e.tokens, D, head.k, head.ld, T{1}, k, width);
   if (head.dropout == nullptr) {
     for (std::int64_t i = 0; i < e.tile * keys; ++i) factors[i] = 1;
@@ -173,8 +178,8 @@ void backward(const AttentionHead<T>& head, const T* out, const T* dout, std::in
     const std::int64_t n = least(e.tile, e.tokens - begin);
     copy(n, D, head.q + begin * head.ld, head.ld, scale, q, width);
     copy(n, D, dout + begin * ld_out, ld_out, T{1}, d, width);
-    multiply<false>(n, keys, D, q, width, k_transposed, keys, s, keys, false);
-    multiply<false>(n, keys, D, d, width, v_transposed, keys, dp, keys, false);
+    multiply<false>(n, keys, D, q, width, k_transposed, e.stride, s, keys, false);
+    multiply<false>(n, keys, D, d, width, v_transposed, e.stride, dp, keys, false);
     if (head.dropout != nullptr) {
       dropout_factors(*head.dropout, head.first_octet, head.slots + begin, head.places + begin, n,
                       keys / 8, factors);

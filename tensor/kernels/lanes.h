@@ -20,8 +20,18 @@ constexpr int kVectorBytes = 32, kVectorRegisters = 16;
 constexpr int kVectorBytes = 16, kVectorRegisters = 16;
 #endif
 
+template <int kBytes>
+struct IntegerOf {
+  using type = std::int32_t;
+};
+template <>
+struct IntegerOf<8> {
+  using type = std::int64_t;
+};
+
 template <class T>
 struct LanesOf {
+  typedef typename IntegerOf<sizeof(T)>::type Places __attribute__((vector_size(kVectorBytes)));
   // Loads and stores go through `Loose`, which may lie anywhere an element may.
   typedef T Vector __attribute__((vector_size(kVectorBytes)));
   typedef T Loose __attribute__((vector_size(kVectorBytes), aligned(alignof(T)), may_alias));
@@ -30,6 +40,8 @@ struct LanesOf {
 
 template <class T>
 using Lanes = typename LanesOf<T>::Vector;
+template <class T>
+using Places = typename LanesOf<T>::Places;  // numbers of lanes
 template <class T>
 constexpr int kLanes = LanesOf<T>::count;
 

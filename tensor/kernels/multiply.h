@@ -77,24 +77,52 @@ void multiply(std::int64_t M, std::int64_t N, std::int64_t K, const T* A, std::i
     multiply_panel<kTall, 1, kTransposed>(M, K, A, lda, B + n, ldb, C + n, ldc, add);
 }
 
+// Swaps the blocks off the diagonal of a square of vectors: halves first, then halves of halves,
+// until it is transposed.
+template <int kHalf, class T>
+[[gnu::always_inline]] inline void swap_blocks(Lanes<T>* v) {
+  constexpr int W = kLanes<T>;
+  Places<T> low{}, high{};  // lanes of the pair (a, b) that make up the new a and b
+#pragma GCC unroll 16
+  for (int j = 0; j < W; ++j) {
+    low[j] = (j & kHalf) != 0 ? W + j - kHalf : j;
+    high[j] = (j & kHalf) != 0 ? W + j : j + kHalf;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < W; ++i) {
+    if ((i & kHalf) != 0) continue;
+    const Lanes<T> a = v[i], b = v[i + kHalf];
+    v[i] = __builtin_shuffle(a, b, low);
+    v[i + kHalf] = __builtin_shuffle(a, b, high);
+  }
+  if constexpr (kHalf > 1) swap_blocks<kHalf / 2, T>(v);
+}
+
 /// out (columns, ld) = the transpose of x (rows, columns) times `factor`; columns rows..ld-1 of out
-/// are set to zero.
+/// are set to zero. ld is a multiple of kLanes<T>.
 template <class T>
 void transpose(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ldx, T factor,
                T* out, std::int64_t ld) {
-  constexpr int kBlock = 16;
-  std::int64_t r = 0;
-  for (; r + kBlock <= rows; r += kBlock) {
-    for (std::int64_t c = 0; c < columns; ++c) {
+  constexpr int W = kLanes<T>;
+  for (std::int64_t r = 0; r < ld; r += W, x += W * ldx, out += W) {
+    const std::int64_t height = rows - r < 0 ? 0 : rows - r < W ? rows - r : W;
+    std::int64_t c = 0;
+    for (; c + W <= columns; c += W) {
+      Lanes<T> v[W];
+      if (height == W) {
 #pragma GCC unroll 16
-      for (int i = 0; i < kBlock; ++i) out[c * ld + r + i] = factor * x[(r + i) * ldx + c];
+        for (int i = 0; i < W; ++i) v[i] = factor * load(x + i * ldx + c);
+      } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < W; ++i) v[i] = i < height ? factor * load(x + i * ldx + c) : Lanes<T>{};
+      }
+      swap_blocks<W / 2, T>(v);
+#pragma GCC unroll 16
+      for (int i = 0; i < W; ++i) store(out + (c + i) * ld, v[i]);
     }
-  }
-  for (; r < rows; ++r) {
-    for (std::int64_t c = 0; c < columns; ++c) out[c * ld + r] = factor * x[r * ldx + c];
-  }
-  for (std::int64_t c = 0; c < columns; ++c) {
-    for (r = rows; r < ld; ++r) out[c * ld + r] = 0;
+    for (; c < columns; ++c) {
+      for (int i = 0; i < W; ++i) out[c * ld + i] = i < height ? factor * x[i * ldx + c] : T{0};
+    }
   }
 }
 
