@@ -76,7 +76,7 @@ struct Saved {
     const kernels::DropoutMask mask = ops::mask_of(dropout);
     const auto& kernel = kernels::best<kernels::Attention<T>>();
     const auto count = static_cast<std::int64_t>(units.size());
-    const std::int64_t grain = std::clamp<std::int64_t>(count / 32, 1, 4);
+    const std::int64_t grain = std::clamp<std::int64_t>(count / 32, 1, heads);
     parallel_for(count, grain, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
         const Unit& unit = units[static_cast<std::size_t>(i)];
