@@ -78,6 +78,7 @@ class Arms {
   Ledger& ledger_;
   const Hooks& hooks_;
   std::string digest_;
+  std::optional<RunResult> first_;  // the arm that has evaluated the start
 };
 
 std::string result_key(const Recipe& recipe, const std::string& digest) {
@@ -106,6 +107,7 @@ RunResult Arms::run(const std::string& name, Recipe recipe) {
   }
   ledger_.write("arm", Json::object({{"name", name}, {"read_back", earlier.has_value()}}));
   if (earlier) {
+    first_ = first_ ? first_ : earlier;
     return *earlier;
   }
   Hooks hooks = hooks_;
@@ -115,7 +117,7 @@ RunResult Arms::run(const std::string& name, Recipe recipe) {
       hooks_.progress(progress);
     };
   }
-  RunResult result = run_on(inputs_, recipe, hooks);
+  RunResult result = run_on(inputs_, recipe, hooks, first_ ? &*first_ : nullptr);
   if (result.interrupted) {
     throw Stopped();
   }

@@ -25,8 +25,12 @@ namespace {
 
 class Run {
  public:
-  Run(const Inputs& inputs, const Recipe& recipe, const Hooks& hooks)
-      : inputs_(inputs), recipe_(recipe), hooks_(hooks), model_(inputs.model.clone()) {}
+  Run(const Inputs& inputs, const Recipe& recipe, const Hooks& hooks, const RunResult* earlier)
+      : inputs_(inputs),
+        recipe_(recipe),
+        hooks_(hooks),
+        earlier_(earlier),
+        model_(inputs.model.clone()) {}
 
   RunResult operator()();
 
@@ -48,6 +52,7 @@ class Run {
   const Inputs& inputs_;
   const Recipe& recipe_;
   const Hooks& hooks_;
+  const RunResult* earlier_;
   Model model_;
   RunResult result_;
   std::unique_ptr<Ledger> ledger_;
@@ -107,7 +112,10 @@ void Run::before() {
   const Timed timed(result_.seconds.test);
   for (std::size_t t = 0; t < inputs_.tasks.size(); ++t) {
     const TaskData& task = inputs_.tasks[t];
-    if (task.test.empty()) {
+    if (earlier_) {
+      result_.tasks[t].before = earlier_->tasks[t].before;
+    }
+    if (task.test.empty() || earlier_) {
       continue;
     }
     const Evaluation& before =
@@ -366,8 +374,9 @@ Recipe resolve(Recipe recipe, const Inputs& inputs) {
   return recipe;
 }
 
-RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks) {
-  return Run(inputs, resolved, hooks)();
+RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks,
+                 const RunResult* earlier) {
+  return Run(inputs, resolved, hooks, earlier)();
 }
 
 RunResult run_recipe(const Recipe& recipe, const Hooks& hooks) {

@@ -88,7 +88,9 @@ RunResult check_recipe(const Recipe& recipe, const Hooks& hooks = {});
 Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds = nullptr);
 /// The recipe with its number of steps and its evaluation interval.
 Recipe resolve(Recipe recipe, const Inputs& inputs);
-/// One run from `inputs.model`, which stays as it is.
-RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks);
+/// One run from `inputs.model`, which stays as it is. `earlier`, a run from the same inputs, spares
+/// it the evaluation of the test splits before training.
+RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks,
+                 const RunResult* earlier = nullptr);
 
 }  // namespace holdfast
