@@ -1,8 +1,8 @@
 // Every fused operation, forward and backward, on MiniLM's and BERT-base's sizes: 32 texts of 128
-// tokens, and 32 texts of news lengths (54 tokens on average). GFLOP/s and GB/s stand beside the
-// ceilings of this machine in the same minute:
-//   bench_kernels [--benchmark_filter=REGEX]      HOLDFAST_THREADS=N sets the number of workers
-//   (default 1)
+// tokens, and 32 texts of news lengths (54 tokens on average). Rates are per second of processor
+// time, all workers together, so that other work on the machine disturbs them little; the ceilings
+// of the same minute stand first.
+//   bench_kernels [--benchmark_filter=REGEX]   HOLDFAST_THREADS=N: number of workers (default 1)
 // Bytes are those that must move at least once: inputs read, results written.
 #include <benchmark/benchmark.h>
 
@@ -58,7 +58,7 @@ struct Leaf : Parameter {
 };
 
 struct Work {
-  double flops = 0, bytes = 0;  // of one forward pass; backward counts its own
+  double flops = 0, bytes = 0;  // of one iteration
 };
 
 void report(benchmark::State& state, const Work& work) {

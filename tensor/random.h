@@ -34,8 +34,8 @@ class RandomStream {
 };
 
 /// Where a dropout mask comes from. Channels c of row (slot, token) are dropped when the 16-bit number c%8 of
-/// Philox(counter = (c/8, token, slot, step), key) is below threshold = round(p * 65536); kept values are multiplied by
-/// 65536 / (65536 - threshold). `slot` is the sample's place in the global batch, `token` its place in the text: a
+/// Philox(counter = (c/8, token, slot, step), key) is below threshold = round(p * 65536), number j being the low (j even) or
+/// high half of word j/2; kept values are multiplied by 65536 / (65536 - threshold). `slot` is the sample's place in the global batch, `token` its place in the text: a
 /// decision does not depend on how the batch is packed or cut.
 struct DropoutKey {
   PhiloxKey key{};
