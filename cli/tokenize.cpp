@@ -105,6 +105,7 @@ int run(const Options& options, const Common& common) {
   const Tokenizer tokenizer = Tokenizer::load(options.model);
   LineReader reader(options.file);
   const Printer printer(tokenizer, options, common.json);
+  set_thread_count(available_cpus());
   std::vector<std::string_view> lines;
   std::vector<std::string> chunks;
   while (reader.next(lines)) {

@@ -18,11 +18,11 @@ namespace {
 struct Options {
   std::filesystem::path directory;
   std::uint64_t seed = 1;
-  double shared = 0.08;    // share of the telling words that mean another class in the other task
+  double shared = 0.06;    // share of the telling words that mean another class in the other task
   double stray = 0.08;     // share of the telling words that are drawn from a wrong class
   double aside = 0.3;      // share of the texts with a sentence about another class
   double confused = 0.04;  // share of the texts whose label is drawn at random
-  int news = 6000, medicine = 3000, valid = 600, test = 1500;
+  int news = 6000, medicine = 4000, valid = 600, test = 1500;
 };
 
 /// Draws of fixed algorithms: the distributions of <random> differ between standard libraries.
