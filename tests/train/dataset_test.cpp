@@ -74,7 +74,8 @@ TEST(Dataset, CutsTextsAtMaxLength) {
   const RunFixture files;
   Recipe recipe = files.plain();
   recipe.fresh.max_length = 5;
-  for (const Sample& sample : load_inputs(recipe).fresh().train) EXPECT_LE(sample.ids.size(), 5U);
+  const Inputs inputs = load_inputs(recipe);
+  for (const Sample& sample : inputs.fresh().train) EXPECT_LE(sample.ids.size(), 5U);
 }
 
 TEST(Dataset, GivesPairsTwoTypes) {

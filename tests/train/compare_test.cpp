@@ -1,0 +1,131 @@
+#include "train/compare.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/reference/expect_error.h"
+#include "tests/train/run_fixture.h"
+
+namespace holdfast {
+namespace {
+
+std::string model_of(const std::filesystem::path& output) {
+  return file_text(output / "model" / "model.safetensors");
+}
+
+TEST(Compare, RunsEveryArmFromTheSameStart) {
+  const RunFixture files;
+  const CompareResult result = compare_recipe(files.full(), {.leave_one_out = true});
+  ASSERT_EQ(result.seeds.size(), 1U);
+  const SeedComparison& seed = result.first();
+  ASSERT_EQ(seed.naive.size(), 2U);
+  for (const RunResult& naive : seed.naive) {
+    EXPECT_EQ(naive.steps, 10);
+    EXPECT_FALSE(naive.recipe.replay || naive.recipe.ewc || naive.recipe.evaluation.controller);
+    EXPECT_FALSE(naive.recipe.learning_rate.layer_wise());
+    EXPECT_EQ(naive.tasks[0].before->predictions, seed.recipe.tasks[0].before->predictions);
+    EXPECT_LE(naive.fresh().valid->accuracy, seed.chosen_naive().fresh().valid->accuracy);
+  }
+  ASSERT_EQ(seed.leave_one_out.size(), 4U);
+  EXPECT_EQ(seed.leave_one_out[0].measure, "replay");
+  EXPECT_FALSE(seed.leave_one_out[0].without.recipe.replay);
+  EXPECT_TRUE(seed.leave_one_out[0].without.recipe.ewc);
+  EXPECT_FALSE(seed.leave_one_out[1].without.recipe.ewc);
+  EXPECT_EQ(seed.leave_one_out[2].without.recipe.learning_rate.rate,
+            seed.chosen_naive().recipe.learning_rate.rate);
+  EXPECT_NEAR(1 + seed.overhead,
+              seed.recipe.seconds.computing() / seed.chosen_naive().seconds.computing(), 1e-12);
+  const Json metrics = Json::parse(file_text(files.path("out") / "metrics.json"), "metrics.json");
+  for (const char* key : {"naive", "recipe", "leave_one_out", "overhead", "overhead_per_token"}) {
+    EXPECT_NE(metrics.find(key), nullptr) << key;
+  }
+  EXPECT_EQ(metrics.at("recipe").at("steps").as_int64(), 10);
+}
+
+TEST(Compare, AnArmIsTheRunThatItNames) {
+  const RunFixture files;
+  compare_recipe(files.full());
+  run_recipe(files.full("alone"));
+  EXPECT_EQ(model_of(files.path("out") / "recipe"), model_of(files.path("alone")));
+  Recipe plain = files.plain("plain");
+  plain.evaluation.every = 5;
+  run_recipe(plain);
+  EXPECT_EQ(model_of(files.path("out") / "naive-0.001"), model_of(files.path("plain")));
+}
+
+TEST(Compare, ReadsBackArmsOfTheSameRecipeAndInputs) {
+  const RunFixture files;
+  std::vector<std::string> notices;
+  Hooks hooks;
+  hooks.notice = [&](const std::string& line) { notices.push_back(line); };
+  const auto read_back = [&] {
+    return std::count_if(notices.begin(), notices.end(), [](const std::string& line) {
+      return line.find("read back") != std::string::npos;
+    });
+  };
+  const CompareResult first = compare_recipe(files.full(), {}, hooks);
+  EXPECT_EQ(read_back(), 0);
+  const CompareResult again = compare_recipe(files.full(), {}, hooks);
+  EXPECT_EQ(read_back(), 3);
+  EXPECT_EQ(again.first().overhead, first.first().overhead);
+  notices.clear();
+  Recipe other = files.full();
+  other.ewc->lambda = 0.5;  // naive stays the same
+  compare_recipe(other, {}, hooks);
+  EXPECT_EQ(read_back(), 2);
+  notices.clear();
+  write_file(files.path("news_test.csv"), "text,label\nthe goal,sports\n");
+  compare_recipe(other, {}, hooks);
+  EXPECT_EQ(read_back(), 0);
+}
+
+TEST(Compare, NamesMeasuresThatDoNothing) {
+  const RunFixture files;
+  Recipe recipe = files.full();
+  recipe.ewc->lambda = 1e-9;
+  recipe.evaluation.max_drop = 1;
+  const CompareResult result = compare_recipe(recipe, {.leave_one_out = true});
+  const std::vector<MeasureWorth>& worths = result.first().leave_one_out;
+  ASSERT_EQ(worths.size(), 4U);
+  EXPECT_NE(worths[1].inert.find("penalty"), std::string::npos) << worths[1].inert;
+  EXPECT_NE(worths[3].inert.find("to act"), std::string::npos) << worths[3].inert;
+  EXPECT_EQ(worths[3].changed, 0);
+  EXPECT_FALSE(std::filesystem::exists(files.path("out") / "without-controller"));
+}
+
+TEST(Compare, RepeatsWithSeeds) {
+  const RunFixture files;
+  Recipe recipe = files.full();
+  recipe.learning_rate.naive = {1e-3};
+  const CompareResult result = compare_recipe(recipe, {.leave_one_out = false, .seeds = 2});
+  ASSERT_EQ(result.seeds.size(), 2U);
+  EXPECT_EQ(result.seeds[1].seed, 8);
+  EXPECT_NE(model_of(files.path("out") / "seed-7" / "recipe"),
+            model_of(files.path("out") / "seed-8" / "recipe"));
+}
+
+TEST(Compare, GoesOnWhereItWasStopped) {
+  const RunFixture files;
+  std::atomic<bool> stop = false;
+  Hooks hooks;
+  hooks.stop = &stop;
+  hooks.progress = [&](const Progress& progress) {
+    stop = stop || (progress.phase == "train" && progress.detail == "recipe" && progress.done == 3);
+  };
+  EXPECT_TRUE(compare_recipe(files.full(), {}, hooks).interrupted);
+  EXPECT_FALSE(std::filesystem::exists(files.path("out") / "metrics.json"));
+  EXPECT_TRUE(std::filesystem::exists(files.path("out") / "naive-0.001" / "result.json"));
+  const CompareResult result = compare_recipe(files.full());
+  EXPECT_FALSE(result.interrupted);
+  EXPECT_EQ(result.first().recipe.steps, 10);
+}
+
+TEST(Compare, RefusesAListOfRatesWithoutValidation) {
+  const RunFixture files;
+  Recipe recipe = files.full();
+  recipe.fresh.valid.clear();
+  expect_error<Refused>("no valid", "needs valid", [&] { compare_recipe(recipe); });
+  EXPECT_FALSE(std::filesystem::exists(files.path("out")));
+}
+
+}  // namespace
+}  // namespace holdfast
