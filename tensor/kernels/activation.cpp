@@ -24,11 +24,35 @@ struct Identity {
   }
 };
 
+// Distribution function and density of the standard normal.
+template <class T>
+struct Normal {
+  T distribution, density;
+};
+
+// Phi(-z) = exp(-z^2/2) R(z) for z >= 0, R a polynomial of degree 6 in 1/(1 + 0.28 z) fitted to
+// within 1.2e-8 of Phi: the exponential serves both. Accuracy: 2e-7, in float arithmetic.
+inline Normal<float> normal(float x) {
+  const float t = 1.0f / (1.0f + 0.28f * __builtin_fabsf(x));
+  float r = -1.063278579e-01f;
+  r = r * t + 3.920642227e-01f;
+  r = r * t - 2.406649934e-01f;
+  r = r * t + 2.719688097e-01f;
+  r = r * t + 6.623089385e-02f;
+  r = r * t + 1.167289139e-01f;
+  const float e = exp(-0.5f * x * x);
+  const float tail = e * (r * t);
+  return {x < 0.0f ? tail : 1.0f - tail, e * static_cast<float>(kInverseRoot2Pi)};
+}
+inline Normal<double> normal(double x) {
+  return {0.5 * (1.0 + erf(x * kInverseRoot2)), kInverseRoot2Pi * exp(-0.5 * x * x)};
+}
+
 struct GeluErf {
   template <class T>
   static Point<T> at(T x) {
-    const T phi = T(0.5) * (T(1) + erf(x * T(kInverseRoot2)));
-    return {x * phi, phi + x * T(kInverseRoot2Pi) * exp(T(-0.5) * x * x)};
+    const Normal<T> n = normal(x);
+    return {x * n.distribution, n.distribution + x * n.density};
   }
 };
 
