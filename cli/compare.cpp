@@ -94,7 +94,10 @@ int run(const RunOptions& options, const CompareOptions& compare, const Common& 
   return training([&] {
     const CompareResult result = compare_recipe(recipe, compare, watch.hooks());
     watch.clear();
-    if (result.interrupted) return kInterrupted;
+    if (result.interrupted) {
+      watch.say("stopped; a later compare into " + recipe.output + " keeps the arms that are done");
+      return kInterrupted;
+    }
     write_file(std::filesystem::path(recipe.output) / "report.html", report_html(result));
     common.json ? print_metrics(recipe.output) : print_result(recipe, result);
     return kDone;

@@ -30,6 +30,7 @@ class Watch {
  public:
   explicit Watch(const Common& common) : progress_(common.quiet) {}
   Hooks hooks();
+  void say(std::string_view line) { progress_.notice(line); }
   void clear() { progress_.clear(); }
 
  private:
