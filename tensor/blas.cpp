@@ -4,6 +4,7 @@
 #if HOLDFAST_ONEDNN
 #include <dnnl.h>
 #include <omp.h>
+#include <signal.h>
 #endif
 
 #include <algorithm>
@@ -46,10 +47,28 @@ int narrow(std::int64_t n) {
 CBLAS_TRANSPOSE cblas(Trans t) { return t == Trans::yes ? CblasTrans : CblasNoTrans; }
 
 #if HOLDFAST_ONEDNN
+// Blocks signals in this thread. oneDNN's f32 kernels point the stack register into a heap buffer when K is large; a handler
+// that runs then writes its frame below that buffer, over other memory (seen as heap corruption after Ctrl-C).
+class NoSignals {
+ public:
+  NoSignals() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  ~NoSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  NoSignals(const NoSignals&) = delete;
+  NoSignals& operator=(const NoSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
 void onednn_sgemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, float alpha, const float* A,
                   std::int64_t lda, const float* B, std::int64_t ldb, float beta, float* C, std::int64_t ldc) {
   thread_local const bool one_thread = (omp_set_num_threads(1), true);
   static_cast<void>(one_thread);
+  const NoSignals no_signals;
   if (dnnl_sgemm(ta == Trans::yes ? 'T' : 'N', tb == Trans::yes ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C,
                  ldc) != dnnl_success) {
     throw std::logic_error("[gemm] oneDNN refused a valid call");
