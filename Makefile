@@ -15,9 +15,10 @@ deps:
 	@scripts/deps.sh
 
 $(BUILD)/build.ninja: | deps
-	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_WERROR=ON $(CMAKE_FLAGS)
+	@cmake -S . -B $(BUILD) -G Ninja $(CMAKE_FLAGS)
 
-demo: all
+demo: $(BUILD)/build.ninja
+	@cmake --build $(BUILD) -j $(JOBS) --target holdfast holdfast-demo-data
 	@examples/demo/run.sh $(BUILD)
 
 test: all
@@ -30,7 +31,7 @@ tsan:
 	@$(MAKE) --no-print-directory sanitized BUILD=build-tsan SANITIZE=thread
 .PHONY: sanitized
 sanitized: deps
-	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_WERROR=ON -DHOLDFAST_SANITIZE=$(SANITIZE) -DCMAKE_BUILD_TYPE=RelWithDebInfo $(CMAKE_FLAGS)
+	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_SANITIZE=$(SANITIZE) $(CMAKE_FLAGS)
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure
 
@@ -38,7 +39,7 @@ check:
 	@.ci/run
 
 bench: deps
-	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_WERROR=ON -DHOLDFAST_BENCH=ON $(CMAKE_FLAGS) >/dev/null
+	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_BENCH=ON $(CMAKE_FLAGS) >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@$(BUILD)/bench/bench_kernels
 

@@ -60,6 +60,7 @@ int run(Options& options, const Common& common) {
        {std::pair{options.model, "--model"}, {options.file, "--data"}, {options.output, "-o"}})
     if (value.empty())
       throw std::runtime_error(fmt::format("{} is required; see `holdfast fisher --help`", name));
+  refuse_overwriting(options.output, {options.model, options.file});
   FisherOptions how;
   how.kind = parse_fisher_kind(options.kind);
   LoadedModel loaded = load_model(options.model, common);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "base/utf8.h"
 #include "cli/progress.h"
 
@@ -18,6 +21,19 @@ LoadedModel load_model(const std::string& directory, const Common& common) {
         fmt::format("{}: the tokenizer has {} tokens, the model {}; they do not belong together",
                     directory, out.tokenizer.size(), out.model.config().vocab_size));
   return out;
+}
+
+void refuse_overwriting(const std::string& output, const std::vector<std::string>& inputs) {
+  namespace fs = std::filesystem;
+  const fs::path target = fs::weakly_canonical(output);
+  for (const std::string& input : inputs) {
+    if (input.empty()) continue;
+    const fs::path source = fs::weakly_canonical(input);
+    if (std::ranges::mismatch(source, target).in1 == source.end())
+      throw std::runtime_error(
+          fmt::format("-o {}: would overwrite {}, which is read; choose another file",
+                      utf8::printable(output), utf8::printable(input)));
+  }
 }
 
 const Head& head_of(const Model& model, const std::string& task) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cli/command.h"
 #include "nn/model.h"
@@ -32,6 +33,10 @@ std::int64_t length_for(const Model& model, std::int64_t max_length);
 
 /// Adds --text-column, --label-column, --pair-column, --no-header, --invalid-utf8.
 void add_column_options(CLI::App& sub, DataRecipe& data);
+
+/// Throws std::runtime_error when `output` is one of the files or folders that are read, or lies in
+/// such a folder.
+void refuse_overwriting(const std::string& output, const std::vector<std::string>& inputs);
 
 DataColumns columns_of(const DataRecipe& data, bool label_required);
 

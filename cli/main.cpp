@@ -1,5 +1,7 @@
 // holdfast: the program. Each subcommand has a file of its own; errors are one line on standard
 // error: what, where, what to do. Tested by tests/cli.
+#include <signal.h>
+
 #include <cstdio>
 #include <exception>
 #include <string>
@@ -88,6 +90,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   using namespace holdfast::cli;
+  signal(SIGXFSZ, SIG_IGN);  // a file over the limit is then an ordinary write error
   try {
     return run(argc, argv);
   } catch (const Failed& error) {

@@ -74,6 +74,9 @@ std::string csv_of(const std::vector<Selected>& kept, const std::vector<Example>
 }
 
 int run(const Options& options, const Common& common) {
+  refuse_overwriting(options.output, {options.old_file, options.new_file, options.model});
+  if (!std::isfinite(options.fraction))
+    throw std::runtime_error("--fraction must be a number in (0, 1]");
   const auto old_examples = read_examples(options.old_file, columns_of(options.data, true));
   const auto new_examples = read_examples(options.new_file, columns_of(options.data, false));
   const auto n = static_cast<std::int64_t>(old_examples.size());

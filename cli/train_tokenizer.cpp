@@ -77,6 +77,7 @@ class Texts {
 };
 
 int run(Options& options, const Common& common) {
+  refuse_overwriting(options.output, options.files);
   options.trainer.tokenizer.lowercase = !options.cased;
   Texts texts(options);
   const std::vector<std::string> vocabulary = train_vocabulary(

@@ -82,7 +82,8 @@ class Arms {
 };
 
 std::string result_key(const Recipe& recipe, const std::string& digest) {
-  return recipe_hash(recipe) + '-' + digest;
+  // Threads change no bit, but the times that are compared.
+  return fmt::format("{}-{}-{}", recipe_hash(recipe), digest, thread_count());
 }
 
 std::optional<RunResult> Arms::read_back(const Recipe& recipe) const {
@@ -90,11 +91,18 @@ std::optional<RunResult> Arms::read_back(const Recipe& recipe) const {
   if (!std::filesystem::exists(file)) {
     return std::nullopt;
   }
-  const Json json = Json::parse(read_file(file, kMaxResultBytes), file.string());
-  if (json.at("key").as_string() != result_key(recipe, digest_)) {
+  if (!std::filesystem::exists(std::filesystem::path(recipe.output) / "model/config.json")) {
     return std::nullopt;
   }
-  return result_from_json(json.at("result"));
+  try {
+    const Json json = Json::parse(read_file(file, kMaxResultBytes), file.string());
+    if (json.at("key").as_string() == result_key(recipe, digest_)) {
+      return result_from_json(json.at("result"));
+    }
+  } catch (const std::runtime_error&) {
+    // A damaged result counts as none: the arm runs again.
+  }
+  return std::nullopt;
 }
 
 RunResult Arms::run(const std::string& name, Recipe recipe) {

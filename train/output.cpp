@@ -1,5 +1,6 @@
 #include "train/output.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <system_error>
 
@@ -14,9 +15,10 @@ std::runtime_error refuse(const fs::path& output, const std::string& fact) {
   return std::runtime_error("output " + utf8::printable(output.string()) + ' ' + fact);
 }
 
-bool same_place(const fs::path& a, const fs::path& b) {
-  std::error_code ignored;
-  return fs::equivalent(a, b, ignored);
+/// Whether `path` is `folder` or lies somewhere below it.
+bool lies_in(const fs::path& path, const fs::path& folder) {
+  const fs::path inner = fs::weakly_canonical(path), outer = fs::weakly_canonical(folder);
+  return std::ranges::mismatch(outer, inner).in1 == outer.end();
 }
 
 }  // namespace
@@ -30,7 +32,7 @@ void check_output(const fs::path& output, const fs::path& model) {
   if (!fs::is_directory(status)) {
     throw refuse(output, "is not a folder");
   }
-  if (same_place(output, model) || same_place(output / "model", model)) {
+  if (lies_in(model, output)) {
     throw refuse(output, "would overwrite the model that is read: choose another folder");
   }
   const bool earlier = fs::exists(output / "ledger.jsonl") || fs::exists(output / "metrics.json");

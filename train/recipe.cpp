@@ -194,7 +194,7 @@ ReplayRecipe parse_replay(const Toml& table) {
 EwcRecipe parse_ewc(const Toml& table) {
   TableReader reader(table, "ewc");
   EwcRecipe ewc;
-  reader.read("lambda", ewc.lambda, {0});
+  reader.read("lambda", ewc.lambda, {0, 1e9});
   for (const char* kind : {"sampled", "sketch"}) {
     refuse_choice(reader, "fisher", kind);
   }
