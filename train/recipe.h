@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/toml.h"
@@ -26,6 +27,7 @@ struct DataRecipe {
   std::string text_pair;           // column or key of a second text; empty: there is none
   bool header = true;              // the first line names the columns (CSV and TSV)
   std::string invalid_utf8 = "error";  // or "replace": invalid bytes become U+FFFD
+  std::string class_weights = "none";  // or "balanced": N / (K N_k) on the training loss
 };
 
 /// [training]: AdamW and what is common to all arms of a comparison.
@@ -41,6 +43,8 @@ struct TrainingRecipe {
   double dropout = 0.1;               // probability, in all places where BERT has dropout
   double label_smoothing = 0.0;       // share of the target spread evenly over the classes
   std::int64_t memory_budget = 0;     // bytes that tensors may take together; 0: no limit
+  std::int64_t early_stop = 0;        // evaluations without a better model; 0: never
+  std::string encoder = "trained";    // or "frozen": heads alone learn
 };
 
 /// [learning_rate]: linear warm-up, then cosine annealing to minimum_ratio of each layer's own
@@ -61,18 +65,107 @@ struct RateRecipe {
 struct ReplayRecipe {
   double keep = 0.10;            // share of an old task's training texts kept
   std::int64_t count = 0;        // texts kept of each old task, instead of a share
-  std::string select = "tfidf";  // or "random", "balanced"
-  std::string quota = "class";   // kept of each class in proportion; or "none"
+  std::int64_t budget = 0;       // bytes of text kept of each old task, instead of a share
+  std::string select = "tfidf";  // or "random", "balanced", "herding", "reservoir"
+  std::string quota = "class";   // as many of each class, as far as it has them; or "none"
   double diversity = 0.3;        // 0: the most similar ones; towards 1: unlike one another
   double share = 0.20;           // of every batch that comes from the old tasks
+  std::string memory;            // a replay.csv made earlier, for old tasks without `train`
 };
 
 /// [ewc]: the penalty lambda * sum_i F_i (theta_i - theta_old,i)^2.
 struct EwcRecipe {
-  double lambda = 0.3;             // on F normalised as below
-  std::string fisher = "true";     // or "empirical"
-  std::int64_t samples = 0;        // old texts for F; 0: min(1000, 5% of the old training texts)
-  std::string normalize = "mean";  // F over its mean where F > 0; or "none", "max"
+  double lambda = 0.3;               // on F normalised as below
+  std::string fisher = "true";       // "empirical", "sampled", "sketch", "mas", "si"
+  std::int64_t samples = 0;          // old texts for F; 0: min(1000, 5% of the old training texts)
+  std::string normalize = "mean";    // F over its mean where F > 0; or "none", "max", "tensor"
+  double online_decay = 1.0;         // on the F of each task, for every task learnt since
+  std::string coupling = "coupled";  // in the gradient; or "decoupled": a proximal step after it
+  std::string importance;            // a file made earlier, for an old task without `train`
+};
+
+/// [protect]: key weights, those of the highest importance, stay near where they were.
+struct ProtectRecipe {
+  double key_fraction = 0.2;     // of the shared weights
+  double max_drift = 0.20;       // |theta - theta_old| <= max_drift |theta_old|
+  std::string mode = "clamp";    // or "freeze": key weights keep their value
+  std::string unit = "weight";   // or "neuron": rows of a matrix are key or not as a whole
+  std::string bound = "weight";  // or "tensor": ||d|| <= max_drift ||theta_old|| of every tensor
+};
+
+/// [l2]: weight * sum (theta_i - target_i)^2, and head * sum theta_i^2 over what is new.
+struct L2Recipe {
+  double weight = 0;
+  double head = 0;             // on the new task's head, towards zero (L2-SP)
+  std::string toward = "old";  // or "zero"
+};
+
+/// [recadam]: the pull towards the old weights fades while the task's gradient grows.
+struct RecAdamRecipe {
+  double pull = 5000;      // gamma
+  double midpoint = 0.25;  // share of the steps where both weigh the same: t0
+  double slope = 0.1;      // k, a step
+};
+
+/// [mixout]: in every step a random share of the weights is the old one.
+struct MixoutRecipe {
+  double probability = 0.5;
+};
+
+/// [distill]: the old model's answers stay in training.
+struct DistillRecipe {
+  std::string method;      // "lwf": on the new texts; "der++": on the memory's
+  double alpha = 1.0;      // factor on the distillation loss
+  double temperature = 2;  // of lwf
+};
+
+/// [gradient]: what may not be done to the old tasks' loss.
+struct GradientRecipe {
+  std::string projection;  // "a-gem"
+  std::int64_t texts = 0;  // of the memory a step, for the reference gradient; 0: batch_size
+};
+
+/// [unfreeze]: the head first, then block by block from the top.
+struct UnfreezeRecipe {
+  std::string schedule;    // "gradual"
+  std::int64_t every = 0;  // steps a stage; 0: an epoch
+};
+
+/// [adapter]: few new weights learn, the encoder's stay.
+struct AdapterRecipe {
+  std::string kind;       // "houlsby", "pfeiffer" or "lora"
+  std::int64_t size = 0;  // of a bottleneck; 0: hidden size / 16
+  std::int64_t rank = 8;  // of lora
+  double alpha = 16;      // lora adds alpha / rank * B A
+};
+
+/// [heads]: "task": a head each; "class": one head over all labels; "domain": one head, same
+/// labels.
+struct HeadsRecipe {
+  std::string scenario = "task";
+};
+
+/// [merge]: the trained model is merged with the one it started from.
+struct MergeRecipe {
+  std::string method;  // "linear", "fisher", "task-arithmetic", "ties", "dare-ties", "slerp"
+  std::optional<double> weight;  // of the trained model; none: searched on the validation splits
+  double scale = 1.0;            // of task vectors
+  double density = 0.2;          // share of a task vector that is kept
+};
+
+/// [augment]: training texts are changed by words; probabilities a word.
+struct AugmentRecipe {
+  double swap = 0, remove = 0, insert = 0;
+  double replace = 0.1;  // by a synonym, when there is a file of them
+  std::string synonyms;  // file: word,synonym,... a line
+};
+
+/// [leave]: what a run leaves beside its model for later runs on top of it, when the texts may be
+/// gone.
+struct LeaveRecipe {
+  std::string importance = "true";  // kind of the new task's importance; or "none"
+  double memory = 0.10;             // share of the new task's training texts; 0: none
+  bool path = false;                // record synaptic intelligence while training
 };
 
 /// [evaluation]: both tasks' validation splits, and the controller of the replay share.
@@ -84,6 +177,15 @@ struct EvaluationRecipe {
   double boost = 1.20;            // factor on the share at each action
   double max_share = 0.5;         // where the share stops rising
   std::string gate = "point";     // or "paired": only when the drop's lower confidence bound agrees
+  bool keep_best = false;         // the model of the best evaluation is what is saved
+  double retention = 0.95;        // of old accuracy, that "best" must keep
+};
+
+/// [search]: what `search` varies.
+struct SearchRecipe {
+  std::vector<std::pair<std::string, Toml::Array>> grid;  // dotted key, values
+  double retention = 0.95;   // of old accuracy, that the best must keep
+  std::int64_t halving = 0;  // successive halving keeps one of so many; 0: all run to the end
 };
 
 struct Recipe {
@@ -98,7 +200,20 @@ struct Recipe {
   RateRecipe learning_rate;
   std::optional<ReplayRecipe> replay;
   std::optional<EwcRecipe> ewc;
+  std::optional<ProtectRecipe> protect;
+  std::optional<L2Recipe> l2;
+  std::optional<RecAdamRecipe> recadam;
+  std::optional<MixoutRecipe> mixout;
+  std::optional<DistillRecipe> distill;
+  std::optional<GradientRecipe> gradient;
+  std::optional<UnfreezeRecipe> unfreeze;
+  std::optional<AdapterRecipe> adapter;
+  std::optional<MergeRecipe> merge;
+  std::optional<AugmentRecipe> augment;
+  HeadsRecipe heads;
   EvaluationRecipe evaluation;
+  LeaveRecipe leave;
+  std::optional<SearchRecipe> search;  // of the `search` command; no part of a run
 };
 
 /// One `--set key=value`: a dotted key (array members by number, from 0: old.0.train) and a TOML
@@ -107,8 +222,8 @@ struct Recipe {
 void set_key(Toml& document, std::string_view assignment);
 
 /// Throws std::runtime_error, one line with file, line and column: unknown key (naming the nearest
-/// one), wrong type, out of range (naming the range), missing or exclusive keys, and keys of
-/// features that this version does not have.
+/// one), wrong type, out of range (naming the range), missing or exclusive keys, keys of features
+/// that this version does not have, and measures that make no sense together.
 Recipe parse_recipe(const Toml& document, std::string_view file);
 /// The same from a file, after `assignments` in order.
 Recipe load_recipe(const std::filesystem::path& file,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/text.h"
 #include "base/utf8.h"
@@ -50,27 +51,33 @@ const Toml* TableReader::find(std::string_view key) {
   return table_->find(key);
 }
 
-bool TableReader::read(std::string_view key, bool& target) {
-  const Toml* value = find(key);
-  if (value) {
+double TableReader::number(const Toml& value, std::string_view key, Range range) const {
+  const double x = value.as_double();
+  const bool inside = (range.open_low ? x > range.low : x >= range.low) &&
+                      (range.open_high ? x < range.high : x <= range.high) &&
+                      x < std::numeric_limits<double>::infinity();
+  if (!inside) {
+    throw error(value, key, fmt::format("must be {}, found {:g}", text_of(range), x));
+  }
+  return x;
+}
+
+void TableReader::operator()(std::string_view key, bool& target) {
+  if (const Toml* value = find(key)) {
     target = value->as_bool();
   }
-  return value;
 }
 
-bool TableReader::read(std::string_view key, std::string& target) {
-  const Toml* value = find(key);
-  if (value) {
+void TableReader::operator()(std::string_view key, std::string& target) {
+  if (const Toml* value = find(key)) {
     target = value->as_string();
   }
-  return value;
 }
 
-bool TableReader::read(std::string_view key, std::string& target,
-                       std::initializer_list<const char*> choices) {
+void TableReader::operator()(std::string_view key, std::string& target, const Choices& choices) {
   const Toml* value = find(key);
   if (!value) {
-    return false;
+    return;
   }
   const std::string& found = value->as_string();
   if (std::find(choices.begin(), choices.end(), found) == choices.end()) {
@@ -79,37 +86,141 @@ bool TableReader::read(std::string_view key, std::string& target,
                             utf8::printable(found)));
   }
   target = found;
-  return true;
 }
 
-bool TableReader::read(std::string_view key, double& target, Range range) {
-  const Toml* value = find(key);
-  if (!value) {
-    return false;
+void TableReader::operator()(std::string_view key, double& target, Range range) {
+  if (const Toml* value = find(key)) {
+    target = number(*value, key, range);
   }
-  const double x = value->as_double();
-  const bool inside = (range.open_low ? x > range.low : x >= range.low) &&
-                      (range.open_high ? x < range.high : x <= range.high) &&
-                      x < std::numeric_limits<double>::infinity();
-  if (!inside) {
-    throw error(*value, key, fmt::format("must be {}, found {:g}", text_of(range), x));
-  }
-  target = x;
-  return true;
 }
 
-bool TableReader::read(std::string_view key, std::int64_t& target, std::int64_t low,
-                       std::int64_t high) {
+void TableReader::operator()(std::string_view key, std::optional<double>& target, Range range) {
+  if (const Toml* value = find(key)) {
+    target = number(*value, key, range);
+  }
+}
+
+void TableReader::operator()(std::string_view key, std::int64_t& target, std::int64_t low,
+                             std::int64_t high) {
   const Toml* value = find(key);
   if (!value) {
-    return false;
+    return;
   }
   const std::int64_t n = value->as_int64();
   if (n < low || n > high) {
     throw error(*value, key, fmt::format("must be in [{}, {}], found {}", low, high, n));
   }
   target = n;
-  return true;
+}
+
+void TableReader::required(std::string_view key, std::string& target, const Choices& choices) {
+  (*this)(key, target, choices);
+  if (target.empty()) {
+    throw error(fmt::format("needs {} = \"{}\"", key, fmt::join(choices, "\" or \"")));
+  }
+}
+
+void TableReader::automatic(std::string_view key, std::int64_t& target, std::string_view word) {
+  const Toml* value = find(key);
+  if (!value || (value->is_string() && value->as_string() == word)) {
+    return;
+  }
+  if (!value->is_integer() || value->as_int64() < 1 || value->as_int64() > 1'000'000'000) {
+    throw error(*value, key, fmt::format("must be \"{}\" or a number in [1, 1000000000]", word));
+  }
+  target = value->as_int64();
+}
+
+void TableReader::number_or(std::string_view key, std::optional<double>& target, Range range,
+                            std::string_view word) {
+  const Toml* value = find(key);
+  if (!value || (value->is_string() && value->as_string() == word)) {
+    return;
+  }
+  if (!value->is_number()) {
+    throw error(*value, key, fmt::format("must be \"{}\" or a number {}", word, text_of(range)));
+  }
+  target = number(*value, key, range);
+}
+
+void TableReader::bytes(std::string_view key, std::int64_t& target) {
+  const Toml* value = find(key);
+  if (!value) {
+    return;
+  }
+  if (value->is_integer()) {
+    if (value->as_int64() < 0) {
+      throw error(*value, key, "must be at least 0");
+    }
+    target = value->as_int64();
+    return;
+  }
+  const std::string& text = value->as_string();
+  std::int64_t count = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const int shift = unit == "KiB" ? 10 : unit == "MiB" ? 20 : unit == "GiB" ? 30 : -1;
+  if (code != std::errc() || shift < 0 || count < 1 || count > (std::int64_t{1} << (62 - shift))) {
+    throw error(
+        *value, key,
+        "must be bytes or like \"512MiB\", \"2GiB\", found \"" + utf8::printable(text) + '"');
+  }
+  target = count << shift;
+}
+
+void TableReader::pair(std::string_view key, double& first, double& second, Range range) {
+  const Toml* value = find(key);
+  if (!value) {
+    return;
+  }
+  if (!value->is_array() || value->array().size() != 2 || !value->array()[0].is_number() ||
+      !value->array()[1].is_number()) {
+    throw error(*value, key, fmt::format("must be two numbers, as in [{:g}, {:g}]", first, second));
+  }
+  first = number(value->array()[0], key, range);
+  second = number(value->array()[1], key, range);
+}
+
+void TableReader::list(std::string_view key, std::vector<double>& target, Range range) {
+  const Toml* value = find(key);
+  if (!value) {
+    return;
+  }
+  target.clear();
+  for (const Toml& element : value->is_array() ? value->array() : Toml::Array{*value}) {
+    if (!element.is_number()) {
+      throw error(*value, key,
+                  fmt::format("must be a number {} or a list of such", text_of(range)));
+    }
+    const double x = number(element, key, range);
+    if (std::find(target.begin(), target.end(), x) != target.end()) {
+      throw error(*value, key, fmt::format("has {:g} twice", x));
+    }
+    target.push_back(x);
+  }
+  if (target.empty() || target.size() > 100) {
+    throw error(*value, key, "must hold 1 to 100 numbers");
+  }
+}
+
+void TableReader::exclusive(std::initializer_list<const char*> keys) const {
+  const char* first = nullptr;
+  for (const char* key : keys) {
+    if (!table_->find(key)) {
+      continue;
+    }
+    if (first) {
+      throw error(fmt::format("has both {} and {}: give one", first, key));
+    }
+    first = key;
+  }
+}
+
+void TableReader::together(const char* one, const char* other) const {
+  const bool has_one = table_->find(one);
+  if (has_one != (table_->find(other) != nullptr)) {
+    throw error(fmt::format("has {} without {}", has_one ? one : other, has_one ? other : one));
+  }
 }
 
 void TableReader::later(std::string_view key, const Toml& accepted) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,18 +19,41 @@ struct Range {
   bool open_low = false, open_high = false;  // the end itself is not in it
 };
 
-/// Every read leaves the target alone when the key is absent, and returns whether it was there.
+/// The texts that a key takes.
+using Choices = std::vector<const char*>;
+
+/// Every read leaves the target alone when the key is absent.
 /// Errors are std::runtime_error: `<file>:<line>:<column>: <table>.<key> <fact>`.
 class TableReader {
  public:
   /// `name`: the table's dotted name, empty for the root.
   TableReader(const Toml& table, std::string name);
 
-  bool read(std::string_view key, bool& target);
-  bool read(std::string_view key, std::string& target);
-  bool read(std::string_view key, std::string& target, std::initializer_list<const char*> choices);
-  bool read(std::string_view key, double& target, Range range);
-  bool read(std::string_view key, std::int64_t& target, std::int64_t low, std::int64_t high);
+  void operator()(std::string_view key, bool& target);
+  void operator()(std::string_view key, std::string& target);
+  void operator()(std::string_view key, std::string& target, const Choices& choices);
+  void operator()(std::string_view key, double& target, Range range);
+  void operator()(std::string_view key, std::optional<double>& target, Range range);
+  void operator()(std::string_view key, std::int64_t& target, std::int64_t low, std::int64_t high);
+  /// As above; the table must have the key.
+  void required(std::string_view key, std::string& target, const Choices& choices);
+  /// A number from 1 on, or `word`, which is 0.
+  void automatic(std::string_view key, std::int64_t& target, std::string_view word);
+  /// A number, or `word`, which is no number.
+  void number_or(std::string_view key, std::optional<double>& target, Range range,
+                 std::string_view word);
+  /// "512MiB", "2GiB" or a number of bytes.
+  void bytes(std::string_view key, std::int64_t& target);
+  /// Two numbers.
+  void pair(std::string_view key, double& first, double& second, Range range);
+  /// A number or a list of different ones.
+  void list(std::string_view key, std::vector<double>& target, Range range);
+  /// At most one of these keys may be given.
+  void exclusive(std::initializer_list<const char*> keys) const;
+  /// Both of these keys may be given, or none.
+  void together(const char* one, const char* other) const;
+  /// What matters to TableWriter alone.
+  TableReader& when(bool) { return *this; }
   /// The member itself, or null; counts as read.
   const Toml* find(std::string_view key);
   /// A key whose feature is not in this version: only `accepted`, its value when off, may be given.
@@ -44,6 +68,7 @@ class TableReader {
   std::runtime_error error(std::string_view fact) const;
 
  private:
+  double number(const Toml& value, std::string_view key, Range range) const;
   std::string full(std::string_view key) const;
 
   const Toml* table_;

@@ -41,6 +41,8 @@ struct Rivals {
 constexpr Rivals kRivals[] = {
     {"training", "steps", "epochs"},     {"training", "epochs", "steps"},
     {"replay", "keep", "count"},         {"replay", "count", "keep"},
+    {"replay", "keep", "budget"},        {"replay", "count", "budget"},
+    {"replay", "budget", "keep"},        {"replay", "budget", "count"},
     {"learning_rate", "rate", "bottom"}, {"learning_rate", "rate", "top"},
     {"learning_rate", "bottom", "rate"}, {"learning_rate", "top", "rate"}};
 

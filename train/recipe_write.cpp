@@ -1,100 +1,29 @@
 // The resolved recipe as TOML, and its hash.
 #include "base/hash.h"
 #include "train/recipe.h"
+#include "train/recipe_keys.h"
+#include "train/recipe_writer.h"
 
 namespace holdfast {
 namespace {
 
-Toml data_table(const DataRecipe& data) {
-  Toml table = Toml::table();
-  table.set("name", data.name);
-  for (const auto& [key, path] :
-       {std::pair("train", data.train), {"valid", data.valid}, {"test", data.test}}) {
-    if (!path.empty()) {
-      table.set(key, path);
-    }
-  }
-  table.set("max_length", data.max_length);
-  table.set("text", data.text);
-  table.set("label", data.label);
-  table.set("text_pair", data.text_pair);
-  table.set("header", data.header);
-  table.set("invalid_utf8", data.invalid_utf8);
-  return table;
+template <class Table>
+Toml written(Table table) {
+  TableWriter writer;
+  keys_of(writer, table);
+  return writer.table;
 }
 
-Toml training_table(const TrainingRecipe& training) {
-  Toml table = Toml::table();
-  if (training.steps > 0) {
-    table.set("steps", training.steps);
-  } else {
-    table.set("epochs", training.epochs);
+template <class Table>
+void write_measure(Toml& root, const char* name, const std::optional<Table>& table) {
+  if (table) {
+    root.set(name, written(*table));
   }
-  table.set("batch_size", training.batch_size);
-  table.set("weight_decay", training.weight_decay);
-  table.set("betas", Toml::list({training.beta1, training.beta2}));
-  table.set("epsilon", training.epsilon);
-  table.set("clip_norm", training.clip_norm);
-  table.set("dropout", training.dropout);
-  table.set("label_smoothing", training.label_smoothing);
-  table.set("memory_budget", training.memory_budget);
-  return table;
 }
 
-Toml rate_table(const RateRecipe& rate) {
-  Toml table = Toml::table();
-  if (rate.layer_wise()) {
-    table.set("bottom", *rate.bottom);
-    table.set("top", *rate.top);
-    table.set("spacing", rate.spacing);
-  } else {
-    table.set("rate", rate.rate);
-  }
-  table.set("minimum_ratio", rate.minimum_ratio);
-  table.set("warmup", rate.warmup);
-  Toml naive = Toml::list();
-  for (const double r : rate.naive) {
-    naive.push_back(r);
-  }
-  table.set("naive", std::move(naive));
-  return table;
-}
-
-Toml replay_table(const ReplayRecipe& replay) {
-  Toml table = Toml::table();
-  if (replay.count > 0) {
-    table.set("count", replay.count);
-  } else {
-    table.set("keep", replay.keep);
-  }
-  table.set("select", replay.select);
-  table.set("quota", replay.quota);
-  table.set("diversity", replay.diversity);
-  table.set("share", replay.share);
-  return table;
-}
-
-Toml ewc_table(const EwcRecipe& ewc) {
-  Toml table = Toml::table();
-  table.set("lambda", ewc.lambda);
-  table.set("fisher", ewc.fisher);
-  table.set("samples", ewc.samples > 0 ? Toml(ewc.samples) : Toml("auto"));
-  table.set("normalize", ewc.normalize);
-  table.set("coupling", "coupled");
-  return table;
-}
-
-Toml evaluation_table(const EvaluationRecipe& evaluation) {
-  Toml table = Toml::table();
-  if (evaluation.every > 0) {
-    table.set("every", evaluation.every);
-  }
-  table.set("max_drop", evaluation.max_drop);
-  table.set("drop", evaluation.drop);
-  table.set("boost", evaluation.controller ? evaluation.boost : 1.0);  // 1: no controller
-  table.set("max_share", evaluation.max_share);
-  table.set("gate", evaluation.gate);
-  return table;
+Toml evaluation_table(EvaluationRecipe evaluation) {
+  evaluation.boost = evaluation.controller ? evaluation.boost : 1.0;  // 1: no controller
+  return written(evaluation);
 }
 
 }  // namespace
@@ -108,22 +37,30 @@ Toml to_toml(const Recipe& recipe) {
   root.set("numerics", "fast");
   root.set("threads", recipe.threads > 0 ? Toml(recipe.threads) : Toml("auto"));
   root.set("device", "cpu");
-  root.set("new", data_table(recipe.fresh));
+  root.set("new", written(recipe.fresh));
   if (!recipe.old.empty()) {
     Toml old = Toml::list();
     for (const DataRecipe& data : recipe.old) {
-      old.push_back(data_table(data));
+      old.push_back(written(data));
     }
     root.set("old", std::move(old));
   }
-  root.set("training", training_table(recipe.training));
-  root.set("learning_rate", rate_table(recipe.learning_rate));
-  if (recipe.replay) {
-    root.set("replay", replay_table(*recipe.replay));
-  }
-  if (recipe.ewc) {
-    root.set("ewc", ewc_table(*recipe.ewc));
-  }
+  root.set("training", written(recipe.training));
+  root.set("learning_rate", written(recipe.learning_rate));
+  write_measure(root, "replay", recipe.replay);
+  write_measure(root, "ewc", recipe.ewc);
+  write_measure(root, "protect", recipe.protect);
+  write_measure(root, "l2", recipe.l2);
+  write_measure(root, "recadam", recipe.recadam);
+  write_measure(root, "mixout", recipe.mixout);
+  write_measure(root, "distill", recipe.distill);
+  write_measure(root, "gradient", recipe.gradient);
+  write_measure(root, "unfreeze", recipe.unfreeze);
+  write_measure(root, "adapter", recipe.adapter);
+  root.set("heads", written(recipe.heads));
+  write_measure(root, "merge", recipe.merge);
+  write_measure(root, "augment", recipe.augment);
+  root.set("leave", written(recipe.leave));
   root.set("evaluation", evaluation_table(recipe.evaluation));
   return root;
 }

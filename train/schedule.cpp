@@ -13,7 +13,8 @@ namespace holdfast {
 namespace {
 
 constexpr std::array kSpacings = {std::pair{Spacing::geometric, "geometric"},
-                                  std::pair{Spacing::linear, "linear"}};
+                                  std::pair{Spacing::linear, "linear"},
+                                  std::pair{Spacing::head, "head"}};
 constexpr std::array kSchedules = {std::pair{ScheduleKind::cosine, "cosine"},
                                    std::pair{ScheduleKind::linear, "linear"},
                                    std::pair{ScheduleKind::constant, "constant"}};
@@ -42,7 +43,8 @@ std::vector<double> layer_rates(double bottom, double top, std::int64_t layers, 
   for (std::int64_t l = 0; l <= layers + 1; ++l) {
     const double height = static_cast<double>(l) / static_cast<double>(layers + 1);
     rates.push_back(spacing == Spacing::geometric ? bottom * std::pow(top / bottom, height)
-                                                  : bottom + (top - bottom) * height);
+                    : spacing == Spacing::linear  ? bottom + (top - bottom) * height
+                                                  : bottom);
   }
   rates.back() = top;
   return rates;

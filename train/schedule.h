@@ -7,13 +7,14 @@
 
 namespace holdfast {
 
-enum class Spacing { geometric, linear };
+enum class Spacing { geometric, linear, head };
 std::string_view name_of(Spacing spacing);
 /// Throws std::invalid_argument naming the known ones.
 Spacing parse_spacing(std::string_view name);
 
 /// Rates of layer l = 0 (embeddings), 1..L (encoder), L+1 (pooler and heads), L + 2 numbers:
 ///   geometric  bottom (top / bottom)^(l / (L+1)),   linear  bottom + (top - bottom) l / (L+1)
+///   head       bottom for l <= L, top for l = L+1
 /// Throws std::invalid_argument unless bottom and top are finite and positive and layers >= 0.
 std::vector<double> layer_rates(double bottom, double top, std::int64_t layers,
                                 Spacing spacing = Spacing::geometric);

@@ -60,8 +60,13 @@ TEST(Recipe, WritesWhatParsesBackToTheSame) {
       "[training]\nsteps = 40\nbetas = [0.8, 0.99]\nmemory_budget = \"3MiB\"\n"
       "[learning_rate]\nbottom = 1e-5\ntop = 5e-4\nspacing = \"linear\"\n"
       "[replay]\ncount = 12\nselect = \"random\"\n[ewc]\nsamples = 30\nnormalize = \"max\"\n"
+      "[protect]\nunit = \"neuron\"\n[l2]\nweight = 0.1\n[recadam]\n[mixout]\n"
+      "[distill]\nmethod = \"lwf\"\n[gradient]\nprojection = \"a-gem\"\n"
+      "[unfreeze]\nschedule = \"gradual\"\nevery = 4\n[augment]\nswap = 0.1\n"
+      "[merge]\nmethod = \"ties\"\nweight = 0.5\n[leave]\nmemory = 0\n"
       "[evaluation]\nevery = 9\ngate = \"paired\"\n";
-  for (const std::string& text : {kSmall, all}) {
+  const std::string adapter = kSmall + "[adapter]\nkind = \"lora\"\nrank = 4\n";
+  for (const std::string& text : {kSmall, all, adapter}) {
     const std::string once = to_toml(parse(text)).dump();
     EXPECT_EQ(to_toml(parse(once)).dump(), once);
   }
@@ -111,7 +116,7 @@ TEST(Recipe, RefusesWhatIsWrongWithItsPlace) {
            {"unknown table", "[trainig]\nepochs = 1\n",
             "unknown key trainig (did you mean training?)"},
            {"wrong type", "[training]\nbatch_size = \"many\"\n", "recipe.toml:10:1"},
-           {"out of range", "[replay]\nshare = 1.0\n", "replay.share must be in (0, 1), found 1"},
+           {"out of range", "[replay]\nshare = 1.0\n", "replay.share must be in [0, 1), found 1"},
            {"negative", "[ewc]\nlambda = -0.1\n", "ewc.lambda must be in [0, 1e+09], found -0.1"},
            {"beyond f32", "[ewc]\nlambda = 1e39\n", "ewc.lambda must be in [0, 1e+09]"},
            {"not a number", "[ewc]\nlambda = nan\n", "ewc.lambda must be in [0, 1e+09]"},
@@ -124,19 +129,22 @@ TEST(Recipe, RefusesWhatIsWrongWithItsPlace) {
             "give one"},
            {"top alone", "[learning_rate]\ntop = 1e-3\n", "top without bottom"},
            {"betas", "[training]\nbetas = [0.9]\n", "training.betas must be two numbers"},
+           {"betas range", "[training]\nbetas = [0.9, 1.0]\n", "training.betas must be in [0, 1)"},
            {"naive twice", "[learning_rate]\nnaive = [1e-4, 1e-4]\n", "twice"},
-           {"naive none", "[learning_rate]\nnaive = []\n", "1 to 100 rates"},
+           {"naive none", "[learning_rate]\nnaive = []\n", "1 to 100 numbers"},
            {"samples", "[ewc]\nsamples = 0\n", "ewc.samples must be \"auto\""},
            {"budget", "[training]\nmemory_budget = \"2GB\"\n", "memory_budget must be bytes"},
            {"same name", "[[old]]\nname = \"b\"\ntest = \"x\"\n", "two tasks of the name \"b\""},
            {"bad name", "[[old]]\nname = \"x.y\"\ntest = \"x\"\n",
-            "without spaces, dots and slashes"},
+            "without spaces, dots, slashes and +"},
            {"no file", "[[old]]\nname = \"c\"\n", "needs a file"},
-           {"later table", "[protect]\nkey_fraction = 0.2\n", "protect is not available"},
+           {"later table", "[checkpoint]\nevery = 5\n", "checkpoint is not available"},
            {"later key", "[training]\nmicro_batches = 4\n", "micro_batches is not available"},
-           {"later choice", "[ewc]\nfisher = \"sampled\"\n", "\"sampled\" is not available"},
-           {"no old texts", "[[old]]\nname = \"c\"\ntest = \"x\"\n[ewc]\n",
-            "ewc needs the training texts"}}) {
+           {"no method", "[distill]\nalpha = 1.0\n", "distill needs method = \"lwf\" or \"der++\""},
+           {"weight", "[merge]\nmethod = \"linear\"\nweight = \"best\"\n",
+            "merge.weight must be \"search\" or a number in [0, 1]"},
+           {"no grid", "[search]\nretention = 0.9\n", "search needs a key to vary"},
+           {"no list", "[search]\n\"ewc.lambda\" = 0.3\n", "must be a list of the values"}}) {
     expect_error<std::runtime_error>(c.name, c.message, [&] { parse(prefix + c.text); });
   }
 }

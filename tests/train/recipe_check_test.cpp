@@ -1,0 +1,57 @@
+#include "train/recipe_check.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/reference/expect_error.h"
+
+namespace holdfast {
+namespace {
+
+const std::string kSmall =
+    "model = \"m\"\noutput = \"o\"\n[new]\nname = \"b\"\ntrain = \"t.csv\"\n";
+const std::string kOld = "[[old]]\nname = \"a\"\ntrain = \"u.csv\"\n";
+
+Recipe parse(const std::string& text) {
+  return parse_recipe(Toml::parse(text, "recipe.toml"), "recipe.toml");
+}
+
+TEST(RecipeCheck, RefusesMeasuresWithoutAnOldTask) {
+  for (const char* table : {"[replay]\n", "[ewc]\n", "[distill]\nmethod = \"lwf\"\n",
+                            "[gradient]\nprojection = \"a-gem\"\n"}) {
+    expect_error<std::runtime_error>(table, "needs an [[old]] task: there is none",
+                                     [&] { parse(kSmall + table); });
+  }
+}
+
+TEST(RecipeCheck, RefusesWhatMakesNoSenseTogether) {
+  const std::string lora = "[adapter]\nkind = \"lora\"\n";
+  const std::string frozen = "[training]\nencoder = \"frozen\"\n";
+  struct Case {
+    std::string text, message;
+  };
+  for (const Case& c : std::initializer_list<Case>{
+           {"[gradient]\nprojection = \"a-gem\"\n", "gradient needs [replay]"},
+           {"[distill]\nmethod = \"der++\"\n", "distill needs [replay]"},
+           {"[replay]\nshare = 0.0\n", "replay has share = 0"},
+           {lora + "[ewc]\n", "ewc has nothing to hold: with [adapter]"},
+           {lora + "[protect]\n", "protect has nothing to hold"},
+           {lora + "[l2]\nweight = 0.1\n", "l2 has nothing to hold"},
+           {lora + "[recadam]\n", "recadam has nothing to hold"},
+           {lora + "[mixout]\n", "mixout has nothing to hold"},
+           {lora + "[unfreeze]\nschedule = \"gradual\"\n", "unfreeze has nothing to thaw"},
+           {lora + "[leave]\npath = true\n", "leave has path = true"},
+           {frozen + "[ewc]\n", "ewc has nothing to hold: training.encoder"},
+           {frozen + lora, "adapter is in the encoder"},
+           {frozen + "[merge]\nmethod = \"linear\"\nweight = 0.5\n", "merge has nothing to merge"},
+           {"[adapter]\nkind = \"houlsby\"\n[merge]\nmethod = \"linear\"\nweight = 0.5\n",
+            "merge has nothing to merge with"},
+           {"[merge]\nmethod = \"linear\"\n", "merge searches its weight"},
+           {"[evaluation]\nkeep_best = true\n", "chooses the best model"},
+           {"[training]\nearly_stop = 3\n", "chooses the best model"},
+           {"[augment]\n", "augment changes nothing"}}) {
+    expect_error<std::runtime_error>(c.text, c.message, [&] { parse(kSmall + kOld + c.text); });
+  }
+}
+
+}  // namespace
+}  // namespace holdfast
