@@ -71,7 +71,7 @@ Var loss_of(Model& model, const Head& head, std::span<const Sample> samples,
 // What others do: one text, a backward pass for each class that counts, the square of every
 // parameter's gradient.
 void loop_over_texts(Model& model, const Head& head, std::span<const Sample> samples,
-                     FisherKind kind) {
+                     ImportanceKind kind) {
   const std::int64_t n = model.arena().numel();
   const Tensor fisher = Tensor::zeros({n}, model.dtype());
   for (std::size_t i = 0; i < samples.size(); ++i) {
@@ -79,14 +79,14 @@ void loop_over_texts(Model& model, const Head& head, std::span<const Sample> sam
     const Var logits = model.logits(model.pool(model.encode(batch), batch), head);
     const std::vector<double> p = softmax(Var(logits.value())).value().to_vector();
     for (std::size_t y = 0; y < p.size(); ++y) {
-      if (kind == FisherKind::empirical && static_cast<std::int32_t>(y) != samples[i].label)
+      if (kind == ImportanceKind::empirical && static_cast<std::int32_t>(y) != samples[i].label)
         continue;
       std::vector<double> dlogits = p;
       dlogits[y] -= 1;
       model.arena().zero_grad();
       backward(logits, Tensor::from(dlogits, logits.shape()).to(model.dtype()));
       model.arena().clear_unreached();
-      const float weight = kind == FisherKind::empirical ? 1.0F : static_cast<float>(p[y]);
+      const float weight = kind == ImportanceKind::empirical ? 1.0F : static_cast<float>(p[y]);
       const float* g = model.arena().grads().data<float>();
       float* f = fisher.data<float>();
       parallel_for(n, 1 << 14, [&](std::int64_t begin, std::int64_t end) {
@@ -131,14 +131,14 @@ int main(int argc, char** argv) try {
   const std::vector<std::pair<const char*, std::function<void()>>> sides{
       {"empirical",
        [&] {
-         fisher_diagonal(model, head, samples, {FisherKind::empirical, batch, {}});
+         measure_importance(model, head, samples, {ImportanceKind::empirical, batch, {}});
        }},
       {"true",
        [&] {
-         fisher_diagonal(model, head, samples, {FisherKind::true_fisher, batch, {}});
+         measure_importance(model, head, samples, {ImportanceKind::true_fisher, batch, {}});
        }},
-      {"loop_empirical", [&] { loop_over_texts(model, head, samples, FisherKind::empirical); }},
-      {"loop_true", [&] { loop_over_texts(model, head, samples, FisherKind::true_fisher); }},
+      {"loop_empirical", [&] { loop_over_texts(model, head, samples, ImportanceKind::empirical); }},
+      {"loop_true", [&] { loop_over_texts(model, head, samples, ImportanceKind::true_fisher); }},
       {"training_epoch",
        [&] { training_epoch(model, head, samples, static_cast<std::size_t>(batch), optimizer); }}};
   std::vector<std::vector<double>> seconds(sides.size());

@@ -12,6 +12,7 @@
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "train/dataset.h"
+#include "train/importance_file.h"
 #include "train/selection.h"
 #include "train/threads.h"
 
@@ -61,8 +62,8 @@ int run(Options& options, const Common& common) {
     if (value.empty())
       throw std::runtime_error(fmt::format("{} is required; see `holdfast fisher --help`", name));
   refuse_overwriting(options.output, {options.model, options.file});
-  FisherOptions how;
-  how.kind = parse_fisher_kind(options.kind);
+  ImportanceOptions how;
+  how.kind = parse_importance_kind(options.kind);
   LoadedModel loaded = load_model(options.model, common);
   const Head& head = head_of(loaded.model, options.task);
   options.data.max_length = length_for(loaded.model, options.data.max_length);
@@ -72,11 +73,11 @@ int run(Options& options, const Common& common) {
   return working([&] {
     use_threads(0);
     Progress progress(common.quiet);
-    const FisherResult result = fisher_diagonal(
+    const Importance result = measure_importance(
         loaded.model, head, samples, how, [&](std::int64_t done, std::int64_t total) {
           progress.update({"fisher", head.task, done, total});
         });
-    save_fisher(options.output, result, loaded.model.arena(), head.task);
+    save_importance(options.output, result, loaded.model.arena());
     progress.clear();
     if (common.json)
       print(Json::object({{"kind", name_of(result.kind)},

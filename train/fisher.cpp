@@ -4,98 +4,138 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
+#include <numeric>
 #include <stdexcept>
 
-#include "nn/safetensors.h"
 #include "tensor/kernels/dispatch.h"
-#include "train/names.h"
+#include "tensor/random.h"
+#include "train/mixing.h"
 #include "train/per_sample.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::array kKinds = {std::pair{FisherKind::true_fisher, "true"},
-                               std::pair{FisherKind::empirical, "empirical"}};
-constexpr std::string_view kConvention =
-    "mean over texts of squared per-sample gradients of -log p; evaluation mode; not normalised";
-
-// softmax of (B, K) logits in double.
-std::vector<double> softmax_rows(const Tensor& logits) {
-  std::vector<double> p = logits.to_vector();
-  const auto K = static_cast<std::size_t>(logits.size(1));
-  for (std::size_t row = 0; row < p.size(); row += K) {
-    double* z = p.data() + row;
-    const double largest = *std::max_element(z, z + K);
-    double sum = 0;
-    for (std::size_t k = 0; k < K; ++k) sum += z[k] = std::exp(z[k] - largest);
-    for (std::size_t k = 0; k < K; ++k) z[k] /= sum;
-  }
+// softmax of logits (K) in double.
+std::vector<double> softmax_of(std::span<const double> logits) {
+  std::vector<double> p(logits.begin(), logits.end());
+  const double largest = *std::max_element(p.begin(), p.end());
+  double sum = 0;
+  for (double& z : p) sum += z = std::exp(z - largest);
+  for (double& z : p) z /= sum;
   return p;
 }
 
-// The gradients (B, K) of the logits that are walked back, one pass each.
-std::vector<std::vector<double>> logit_gradients(FisherKind kind, const std::vector<double>& p,
-                                                 std::size_t K, std::span<const Sample> samples) {
-  if (kind == FisherKind::empirical) {
-    std::vector<double> gradient = p;  // p - e_y
-    for (std::size_t n = 0; n < samples.size(); ++n) {
-      gradient[n * K + static_cast<std::size_t>(samples[n].label)] -= 1;
-    }
-    return {gradient};
-  }
-  std::vector<std::vector<double>> gradients(K - 1, std::vector<double>(p.size()));
-  for (std::size_t n = 0; n < samples.size(); ++n) {
-    const std::vector<double> factor = fisher_factor(std::span(p).subspan(n * K, K));
-    for (std::size_t k = 0; k + 1 < K; ++k) {
-      for (std::size_t i = 0; i < K; ++i) gradients[k][n * K + i] = factor[i * (K - 1) + k];
-    }
-  }
-  return gradients;
+// d -log p_y / dz = p - e_y
+std::vector<double> gradient_at(std::span<const double> p, std::int32_t label) {
+  std::vector<double> gradient(p.begin(), p.end());
+  gradient[static_cast<std::size_t>(label)] -= 1;
+  return gradient;
 }
 
-void check(const Head& head, std::span<const Sample> samples, const FisherOptions& options) {
+// +1 or -1 for each class of the text at `place`.
+std::vector<int> random_signs(std::size_t K, std::uint64_t seed, std::uint64_t place) {
+  const RandomStream stream(seed, "fisher/signs");
+  std::vector<int> signs;
+  for (std::size_t y = 0; y < K; ++y) {
+    signs.push_back((stream.bits(place, y)[0] & 1U) != 0 ? 1 : -1);
+  }
+  return signs;
+}
+
+// The gradients of one text's logits that are walked back, one pass each: (K, passes) row-major.
+std::vector<double> logit_gradients(const ImportanceOptions& options,
+                                    std::span<const double> logits, std::int32_t label,
+                                    std::uint64_t place) {
+  const std::vector<double> p = softmax_of(logits);
+  switch (options.kind) {
+    case ImportanceKind::true_fisher:
+      return fisher_factor(p);
+    case ImportanceKind::empirical:
+      return gradient_at(p, label);
+    case ImportanceKind::sampled:
+      return gradient_at(
+          p, label_at(p, RandomStream(options.seed, "fisher/labels").uniform(place, 0)));
+    case ImportanceKind::sketch:
+      return sketched_gradient(p, random_signs(p.size(), options.seed, place));
+    default: {  // mas: d ||z||^2 / dz = 2 z
+      std::vector<double> gradient(logits.begin(), logits.end());
+      for (double& z : gradient) z *= 2;
+      return gradient;
+    }
+  }
+}
+
+void check(const Head& head, std::span<const Sample> samples, const ImportanceOptions& options) {
+  if (options.kind == ImportanceKind::si) {
+    throw std::invalid_argument(
+        "[importance] kind \"si\" comes from the path of a training, not from texts");
+  }
   if (options.dropout.active) {
     throw std::invalid_argument(
-        "[fisher] dropout is on: Fisher information is that of the model without it");
+        "[importance] dropout is on: importance is that of the model without it");
   }
-  if (samples.empty()) throw std::invalid_argument("[fisher] there are no samples");
-  if (options.batch_size < 1) throw std::invalid_argument("[fisher] batch_size must be at least 1");
+  if (samples.empty()) throw std::invalid_argument("[importance] there are no samples");
+  if (options.batch_size < 1) {
+    throw std::invalid_argument("[importance] batch_size must be at least 1");
+  }
   if (head.labels.size() < 2) {
     throw std::invalid_argument(
-        fmt::format("[fisher] head \"{}\" has fewer than two labels", head.task));
+        fmt::format("[importance] head \"{}\" has fewer than two labels", head.task));
   }
+  if (options.kind != ImportanceKind::empirical) return;
   for (const Sample& sample : samples) {
     if (sample.label < 0 || static_cast<std::size_t>(sample.label) >= head.labels.size()) {
       throw std::invalid_argument(
-          fmt::format("[fisher] sample {} has label {}, head \"{}\" has {} labels", sample.id,
+          fmt::format("[importance] sample {} has label {}, head \"{}\" has {} labels", sample.id,
                       sample.label, head.task, head.labels.size()));
     }
   }
 }
 
-// One forward pass, then a backward pass for every gradient of the logits.
-void add_batch(Model& model, const Head& head, std::span<const Sample> samples, FisherKind kind,
-               PerSampleSquares& squares) {
+// One forward pass, then a backward pass for every gradient of the logits. `place`: of the first
+// text among all.
+void add_batch(Model& model, const Head& head, std::span<const Sample> samples, std::size_t place,
+               const ImportanceOptions& options, PerSampleSums& sums) {
   std::vector<TokenSpan> texts;
   for (const Sample& sample : samples) {
     texts.push_back({sample.ids, sample.type_ids, static_cast<std::int32_t>(texts.size())});
   }
   const Batch batch = pack(texts);
   const Var logits = model.logits(model.pool(model.encode(batch), batch), head);
-  const std::vector<double> p = softmax_rows(logits.value());
-  for (const auto& gradient : logit_gradients(kind, p, head.labels.size(), samples)) {
-    squares.begin(batch.packing);
-    backward(logits, Tensor::from(gradient, logits.shape()).to(logits.dtype()), squares);
+  const std::vector<double> z = logits.value().to_vector();
+  const std::size_t K = head.labels.size();
+  const std::size_t passes = options.kind == ImportanceKind::true_fisher ? K - 1 : 1;
+  std::vector<std::vector<double>> gradients(passes, std::vector<double>(z.size()));
+  for (std::size_t n = 0; n < samples.size(); ++n) {
+    const std::vector<double> of_text =
+        logit_gradients(options, std::span(z).subspan(n * K, K), samples[n].label, place + n);
+    for (std::size_t k = 0; k < passes; ++k) {
+      for (std::size_t i = 0; i < K; ++i) gradients[k][n * K + i] = of_text[i * passes + k];
+    }
+  }
+  for (const std::vector<double>& gradient : gradients) {
+    sums.begin(batch.packing);
+    backward(logits, Tensor::from(gradient, logits.shape()).to(logits.dtype()), sums);
   }
 }
 
-}  // namespace
-
-std::string_view name_of(FisherKind kind) { return name_in(kKinds, kind); }
-FisherKind parse_fisher_kind(std::string_view name) {
-  return parse_in(kKinds, "fisher kind", name);
+// Sums over `count` texts -> means in the model's type.
+Tensor means(const Tensor& sums, std::int64_t count, DType dtype) {
+  const Tensor values = Tensor::empty(sums.shape(), dtype);
+  dispatch(dtype, "importance", [&]<class T>() {
+    const auto all = sums.span<double>();
+    std::transform(all.begin(), all.end(), values.data<T>(), [&](double sum) {
+      if (!std::isfinite(sum)) {
+        throw std::runtime_error(
+            "[importance] a gradient is not finite: the model's weights are broken");
+      }
+      return static_cast<T>(sum / static_cast<double>(count));
+    });
+  });
+  return values;
 }
+
+}  // namespace
 
 std::vector<double> fisher_factor(std::span<const double> probabilities) {
   const std::size_t K = probabilities.size();
@@ -113,110 +153,68 @@ std::vector<double> fisher_factor(std::span<const double> probabilities) {
   return factor;
 }
 
-FisherResult fisher_diagonal(Model& model, const Head& head, std::span<const Sample> samples,
-                             const FisherOptions& options, const FisherProgress& progress) {
+std::int32_t label_at(std::span<const double> probabilities, double u) {
+  double sum = 0;
+  std::int32_t last = 0;  // with p > 0: the sum may round to less than 1
+  for (std::size_t y = 0; y < probabilities.size(); ++y) {
+    if (probabilities[y] == 0) continue;
+    last = static_cast<std::int32_t>(y);
+    sum += probabilities[y];
+    if (u < sum) break;
+  }
+  return last;
+}
+
+std::vector<double> sketched_gradient(std::span<const double> probabilities,
+                                      std::span<const int> signs) {
+  std::vector<double> weights;  // eps_y sqrt(p_y)
+  for (std::size_t y = 0; y < probabilities.size(); ++y) {
+    weights.push_back(signs[y] * std::sqrt(probabilities[y]));
+  }
+  const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+  std::vector<double> gradient;
+  for (std::size_t y = 0; y < probabilities.size(); ++y) {
+    gradient.push_back(sum * probabilities[y] - weights[y]);
+  }
+  return gradient;
+}
+
+Importance measure_importance(Model& model, const Head& head, std::span<const Sample> samples,
+                              const ImportanceOptions& options,
+                              const ImportanceProgress& progress) {
   check(head, samples, options);
-  PerSampleSquares squares(model.arena());
-  const std::int64_t total = static_cast<std::int64_t>(samples.size());
+  const ParameterArena& arena = model.arena();
+  const bool mas = options.kind == ImportanceKind::mas;
+  PerSampleSums sums(arena, mas ? SumOf::absolutes : SumOf::squares);
+  const auto total = static_cast<std::int64_t>(samples.size());
   for (std::int64_t begin = 0; begin < total; begin += options.batch_size) {
     const std::int64_t count = std::min(options.batch_size, total - begin);
-    add_batch(model, head,
-              samples.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(count)),
-              options.kind, squares);
+    const auto place = static_cast<std::size_t>(begin);
+    add_batch(model, head, samples.subspan(place, static_cast<std::size_t>(count)), place, options,
+              sums);
     if (progress) progress(begin + count, total);
   }
-  FisherResult result{.values = Tensor::empty({model.arena().numel()}, model.dtype()),
-                      .kind = options.kind,
-                      .samples = total,
-                      .scale = {}};
-  dispatch(model.dtype(), "fisher", [&]<class T>() {
-    const auto sums = squares.sums().span<double>();
-    std::transform(sums.begin(), sums.end(), result.values.data<T>(), [&](double sum) {
-      if (!std::isfinite(sum)) {
-        throw std::runtime_error(
-            "[fisher] a squared gradient is not finite: the model's weights are broken");
-      }
-      return static_cast<T>(sum / static_cast<double>(total));
-    });
-  });
-  result.scale = measure_importance(result.values, model.arena().parameter_count());
+  Importance result;
+  result.task = head.task;
+  result.kind = options.kind;
+  result.samples = total;
+  result.weights = weights_digest(arena);
+  result.values = means(sums.sums(), total, model.dtype());
+  result.scale = importance_scale(result.values, arena.parameter_count());
   if (result.scale.maximum == 0) {
     throw std::runtime_error(fmt::format(
-        "[fisher] F is zero everywhere on {} texts of task \"{}\": the model is certain of "
-        "every answer, so no weight seems to matter; use other texts",
-        total, head.task));
+        "[importance] F is zero everywhere on {} texts of task \"{}\": {}, so no weight seems to "
+        "matter; use other texts",
+        total, head.task, mas ? "every logit is 0" : "the model is certain of every answer"));
   }
   return result;
 }
 
-void save_fisher(const std::filesystem::path& path, const FisherResult& fisher,
-                 const ParameterArena& arena, std::string_view task) {
-  std::vector<std::pair<std::string, Tensor>> tensors;
-  for (const NamedSlice& slice : arena.slices()) {
-    if (!slice.task.empty() && slice.task != task) continue;
-    tensors.emplace_back(
-        Model::file_name(slice, task),
-        fisher.values.slice(0, slice.offset, slice.offset + slice.size).reshape(slice.shape));
-  }
-  write_safetensors(path, tensors,
-                    {{"format", "holdfast-fisher"},
-                     {"task", std::string(task)},
-                     {"kind", std::string(name_of(fisher.kind))},
-                     {"samples", std::to_string(fisher.samples)},
-                     {"convention", std::string(kConvention)}});
-}
-
-namespace {
-
-// What the file says about itself and its values; problems are std::invalid_argument or out of
-// range.
-FisherResult read_fisher(const SafetensorsFile& file, const ParameterArena& arena) {
-  const auto metadata = [&](const char* key) {
-    const auto found = file.metadata().find(key);
-    if (found != file.metadata().end()) return found->second;
-    throw std::invalid_argument(
-        fmt::format("its metadata has no \"{}\": it is no importance file", key));
-  };
-  FisherResult result{.values = Tensor::zeros({arena.numel()}, arena.dtype()),
-                      .kind = parse_fisher_kind(metadata("kind")),
-                      .samples = std::stoll(metadata("samples")),
-                      .scale = {}};
-  const std::string task = metadata("task");
-  std::map<std::string, const NamedSlice*> slices;
-  for (const NamedSlice& slice : arena.slices()) slices[Model::file_name(slice, task)] = &slice;
-  for (const SafetensorsEntry& entry : file.entries()) {
-    const auto found = slices.find(entry.name);
-    if (found == slices.end()) {
-      throw std::invalid_argument(
-          fmt::format("it holds {}, which the model does not have", entry.name));
-    }
-    const NamedSlice* slice = found->second;
-    if (Shape(entry.shape) != slice->shape) {
-      throw std::invalid_argument(fmt::format("{} has shape {}, the model's {}", entry.name,
-                                              Shape(entry.shape).text(), slice->shape.text()));
-    }
-    result.values.slice(0, slice->offset, slice->offset + slice->size)
-        .reshape(slice->shape)
-        .copy_from(file.read(entry, arena.dtype()));
-  }
-  for (const auto& [name, slice] : slices) {
-    if (slice->task.empty() && file.find(name) == nullptr) {
-      throw std::invalid_argument(fmt::format("it lacks {}", name));
-    }
-  }
-  result.scale = measure_importance(result.values, arena.parameter_count());
-  return result;
-}
-
-}  // namespace
-
-FisherResult load_fisher(const std::filesystem::path& path, const ParameterArena& arena) {
-  const SafetensorsFile file = SafetensorsFile::open(path);
-  try {
-    return read_fisher(file, arena);
-  } catch (const std::logic_error& error) {  // invalid_argument, out_of_range
-    throw std::runtime_error(fmt::format("{}: {}", path.string(), error.what()));
-  }
+std::vector<std::int64_t> fisher_samples(std::int64_t n, std::int64_t count, std::uint64_t seed) {
+  std::vector<std::int64_t> order = permutation(n, RandomStream(seed, "fisher/samples"), 0);
+  order.resize(static_cast<std::size_t>(std::min(n, count)));
+  std::sort(order.begin(), order.end());
+  return order;
 }
 
 }  // namespace holdfast

@@ -16,10 +16,6 @@ namespace {
 
 constexpr std::int64_t kChunk = 1 << 14;  // elements a unit of parallel work and of summation
 
-constexpr std::array kNormalizations = {std::pair{Normalization::none, "none"},
-                                        std::pair{Normalization::mean, "mean"},
-                                        std::pair{Normalization::max, "max"}};
-
 void check_same(const Tensor& a, const Tensor& b, const char* what) {
   if (a.shape() != b.shape() || a.dtype() != b.dtype()) {
     throw std::invalid_argument(fmt::format("[ewc] {} is {} {}, the model {} {}", what,
@@ -30,37 +26,9 @@ void check_same(const Tensor& a, const Tensor& b, const char* what) {
 
 }  // namespace
 
-std::string_view name_of(Normalization normalization) {
-  return name_in(kNormalizations, normalization);
-}
-Normalization parse_normalization(std::string_view name) {
-  return parse_in(kNormalizations, "normalization", name);
-}
-
-ImportanceScale measure_importance(const Tensor& fisher, std::int64_t parameter_count) {
-  ImportanceScale scale;
-  double sum = 0;
-  std::int64_t positive = 0;
-  dispatch(fisher.dtype(), "importance", [&]<class T>() {
-    for (const T x : fisher.span<T>()) {
-      if (!(x >= 0) || !std::isfinite(x)) {
-        throw std::invalid_argument("[ewc] importance holds a negative or non-finite value");
-      }
-      if (x == 0) continue;
-      sum += static_cast<double>(x);
-      scale.maximum = std::max(scale.maximum, static_cast<double>(x));
-      ++positive;
-    }
-  });
-  if (positive == 0) return scale;
-  scale.mean_positive = sum / static_cast<double>(positive);
-  scale.positive_share = static_cast<double>(positive) / static_cast<double>(parameter_count);
-  return scale;
-}
-
 EwcPenalty::EwcPenalty(double lambda, const ParameterArena& theta_old)
     : lambda_(lambda),
-      parameter_count_(theta_old.parameter_count()),
+      slices_(theta_old.slices()),
       importance_(Tensor::zeros(theta_old.values().shape(), theta_old.dtype())),
       anchor_(theta_old.values().clone()) {
   if (!(lambda >= 0) || !std::isfinite(lambda)) {
@@ -69,24 +37,13 @@ EwcPenalty::EwcPenalty(double lambda, const ParameterArena& theta_old)
   }
 }
 
-ImportanceScale EwcPenalty::add(const Tensor& fisher, Normalization normalization) {
+ImportanceScale EwcPenalty::add(const Tensor& fisher, Normalization normalization, double factor) {
   check_same(fisher, importance_, "importance");
-  ImportanceScale scale = measure_importance(fisher, parameter_count_);
-  if (scale.maximum == 0) {
-    throw std::invalid_argument("[ewc] importance is zero everywhere: it would hold nothing");
+  if (!(factor >= 0) || !std::isfinite(factor)) {
+    throw std::invalid_argument(
+        fmt::format("[ewc] a task's factor is {}, it must be finite and at least 0", factor));
   }
-  if (normalization == Normalization::mean) scale.divisor = scale.mean_positive;
-  if (normalization == Normalization::max) scale.divisor = scale.maximum;
-  dispatch(fisher.dtype(), "importance", [&]<class T>() {
-    const T* raw = fisher.data<T>();
-    T* sum = importance_.data<T>();
-    parallel_for(fisher.numel(), kChunk, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        sum[i] += static_cast<T>(static_cast<double>(raw[i]) / scale.divisor);
-      }
-    });
-  });
-  return scale;
+  return add_normalised(fisher, slices_, normalization, factor, importance_);
 }
 
 double EwcPenalty::value(const Tensor& theta) const {
@@ -116,6 +73,44 @@ void EwcPenalty::add_gradient(const Tensor& theta, const Tensor& gradient) const
                                       gradient.data<T>() + begin, end - begin);
     });
   });
+}
+
+namespace {
+
+constexpr std::array kCouplings = {std::pair{Coupling::coupled, "coupled"},
+                                   std::pair{Coupling::decoupled, "decoupled"}};
+constexpr std::array kTargets = {std::pair{L2Target::old, "old"},
+                                 std::pair{L2Target::zero, "zero"}};
+
+}  // namespace
+
+std::string_view name_of(Coupling coupling) { return name_in(kCouplings, coupling); }
+Coupling parse_coupling(std::string_view name) { return parse_in(kCouplings, "coupling", name); }
+std::string_view name_of(L2Target target) { return name_in(kTargets, target); }
+L2Target parse_l2_target(std::string_view name) { return parse_in(kTargets, "L2 target", name); }
+
+double RecAdam::task_share(std::int64_t step) const {
+  return weight / (1 + std::exp(-slope * (static_cast<double>(step) - midpoint)));
+}
+
+double RecAdam::keep(double rate, std::int64_t step) const {
+  return 1 - rate * (weight - task_share(step)) * pull;
+}
+
+void RecAdam::check(double largest_rate) const {
+  if (!(weight > 0) || !(slope >= 0) || !(pull >= 0) || !std::isfinite(weight) ||
+      !std::isfinite(slope) || !std::isfinite(pull) || !std::isfinite(midpoint)) {
+    throw std::invalid_argument(
+        fmt::format("[recadam] weight {}, slope {}, pull {}, midpoint {}: the weight must be above "
+                    "0, slope and pull at least 0, and all finite",
+                    weight, slope, pull, midpoint));
+  }
+  if (!(largest_rate * pull * weight < 2)) {
+    throw std::invalid_argument(fmt::format(
+        "[recadam] learning rate {} with a pull of {}: weights would be thrown past the "
+        "old ones and away; the rate must stay below {}",
+        largest_rate, pull, 2 / (pull * weight)));
+  }
 }
 
 }  // namespace holdfast

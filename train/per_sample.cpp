@@ -10,13 +10,13 @@
 #include "base/parallel.h"
 #include "tensor/blas.h"
 #include "tensor/kernels/dispatch.h"
-#include "tensor/kernels/squares.h"
+#include "tensor/kernels/per_sample.h"
 
 namespace holdfast {
 namespace {
 
-// Tiles of a weight (rows of W, columns of W) whose per-sample gradient and sum of squares stay in
-// the second-level cache.
+// Tiles of a weight (rows of W, columns of W) whose per-sample gradient and sums stay in the
+// second-level cache.
 constexpr std::int64_t kTileRows = 64, kTileColumns = 256;
 constexpr std::int64_t kColumns = 64;  // columns of a vector parameter a unit of work
 
@@ -37,29 +37,36 @@ Tile tile_at(std::int64_t index, std::int64_t O, std::int64_t I) {
   return {row, std::min(kTileRows, O - row), column, std::min(kTileColumns, I - column)};
 }
 
-// squares (rows, columns) = sum over samples n of (delta_n^T x_n)^2 within the tile; `gradient` is
+template <class T>
+const kernels::Magnitude<T>& magnitude_of(SumOf what) {
+  const auto& kernels = kernels::best<kernels::PerSample<T>>();
+  return what == SumOf::squares ? kernels.squares : kernels.absolutes;
+}
+
+// sums (rows, columns) = sum over samples n of f(delta_n^T x_n) within the tile; `gradient` is
 // scratch of its size.
 template <class T>
-void sum_of_squared_products(const Tile& tile, const std::vector<std::int64_t>& offsets,
-                             const T* delta, std::int64_t O, const T* x, std::int64_t I,
-                             T* gradient, T* squares) {
-  const auto& kernels = kernels::best<kernels::Squares<T>>();
-  std::fill_n(squares, tile.rows * tile.columns, T{0});
+void sum_over_products(const Tile& tile, const std::vector<std::int64_t>& offsets, const T* delta,
+                       std::int64_t O, const T* x, std::int64_t I, SumOf what, T* gradient,
+                       T* sums) {
+  const auto& f = magnitude_of<T>(what);
+  std::fill_n(sums, tile.rows * tile.columns, T{0});
   for (std::size_t n = 0; n + 1 < offsets.size(); ++n) {
     const std::int64_t begin = offsets[n], rows = offsets[n + 1] - begin;
     gemm_serial(Trans::yes, Trans::no, tile.rows, tile.columns, rows, T{1},
                 delta + begin * O + tile.row, O, x + begin * I + tile.column, I, T{0}, gradient,
                 tile.columns);
-    kernels.add_squares(gradient, squares, tile.rows * tile.columns);
+    f.add(gradient, sums, tile.rows * tile.columns);
   }
 }
 
-// sums_j += sum over samples of (sum over the sample's rows t of delta_tj factor_tj)^2; no
+// sums_j += sum over samples of f(sum over the sample's rows t of delta_tj factor_tj); no
 // factor: 1.
 template <class T>
 void add_column_sums(double* sums, const T* delta, const T* factor, std::int64_t C,
-                     const std::vector<std::int64_t>& offsets) {
-  const auto& kernels = kernels::best<kernels::Squares<T>>();
+                     const std::vector<std::int64_t>& offsets, SumOf what) {
+  const auto& kernels = kernels::best<kernels::PerSample<T>>();
+  const auto& f = magnitude_of<T>(what);
   parallel_for(C, kColumns, [&](std::int64_t begin, std::int64_t end) {
     std::array<T, kColumns> gradient;
     for (std::size_t n = 0; n + 1 < offsets.size(); ++n) {
@@ -70,99 +77,99 @@ void add_column_sums(double* sums, const T* delta, const T* factor, std::int64_t
         kernels.column_products(delta + first, factor + first, rows, C, gradient.data(),
                                 end - begin);
       }
-      kernels.widen_add_squares(gradient.data(), sums + begin, end - begin);
+      f.widen_add(gradient.data(), sums + begin, end - begin);
     }
   });
 }
 
 }  // namespace
 
-PerSampleSquares::PerSampleSquares(const ParameterArena& arena)
-    : arena_(&arena), sums_(Tensor::zeros({arena.numel()}, DType::f64)) {}
+PerSampleSums::PerSampleSums(const ParameterArena& arena, SumOf what)
+    : arena_(&arena), what_(what), sums_(Tensor::zeros({arena.numel()}, DType::f64)) {}
 
-void PerSampleSquares::begin(const Packing& packing) {
+void PerSampleSums::begin(const Packing& packing) {
   const auto offsets = packing.offsets.span<std::int32_t>();
   offsets_.assign(offsets.begin(), offsets.end());
   used_.clear();
 }
 
-double* PerSampleSquares::use(const Parameter& parameter) {
+double* PerSampleSums::use(const Parameter& parameter) {
   if (!used_.insert(&parameter).second) {
     throw std::invalid_argument(fmt::format(
-        "[per-sample squares] {} is used twice in one pass: its gradients would have to be added "
-        "before they are squared, which is not supported",
+        "[per-sample sums] {} is used twice in one pass: its gradients would have to be added "
+        "before they are squared or made absolute, which is not supported",
         parameter.name));
   }
   if (parameter.value.storage() != arena_->values().storage()) {
     throw std::invalid_argument(
-        fmt::format("[per-sample squares] {} is not in the arena", parameter.name));
+        fmt::format("[per-sample sums] {} is not in the arena", parameter.name));
   }
   return sums_.data<double>() + parameter.value.storage_offset() -
          arena_->values().storage_offset();
 }
 
-std::vector<std::int64_t> PerSampleSquares::segments(std::int64_t rows) const {
-  if (offsets_.empty()) throw std::logic_error("[per-sample squares] begin() was not called");
+std::vector<std::int64_t> PerSampleSums::segments(std::int64_t rows) const {
+  if (offsets_.empty()) throw std::logic_error("[per-sample sums] begin() was not called");
   if (rows == offsets_.back()) return offsets_;
   if (rows > static_cast<std::int64_t>(offsets_.size()) - 1) {
     throw std::invalid_argument(fmt::format(
-        "[per-sample squares] an operation has {} rows, the batch {} texts of {} tokens in all",
-        rows, offsets_.size() - 1, offsets_.back()));
+        "[per-sample sums] an operation has {} rows, the batch {} texts of {} tokens in all", rows,
+        offsets_.size() - 1, offsets_.back()));
   }
   std::vector<std::int64_t> singles(static_cast<std::size_t>(rows) + 1);
   for (std::size_t n = 0; n < singles.size(); ++n) singles[n] = static_cast<std::int64_t>(n);
   return singles;
 }
 
-void PerSampleSquares::linear(Parameter& weight, Parameter* bias, const Tensor& x,
-                              const Tensor& dout) {
+void PerSampleSums::linear(Parameter& weight, Parameter* bias, const Tensor& x,
+                           const Tensor& dout) {
   const std::vector<std::int64_t> offsets = segments(x.size(0));
   const std::int64_t N = x.size(0), I = x.size(1), O = dout.size(1);
   double* weight_sums = use(weight);
   const Tensor x_dense = x.contiguous(), delta_dense = dout.contiguous();
-  dispatch(x.dtype(), "per-sample squares", [&]<class T>() {
-    const auto& kernels = kernels::best<kernels::Squares<T>>();
+  dispatch(x.dtype(), "per-sample sums", [&]<class T>() {
     const T* values = x_dense.data<T>();
     const T* delta = delta_dense.data<T>();
-    // One row a sample: (delta^T x)^2 = (delta o delta)^T (x o x), one product for all samples.
+    // One row a sample: f(delta^T x) = f(delta)^T f(x), one product for all samples.
     const bool single = one_row_each(offsets);
-    Tensor x_squares, delta_squares;
+    Tensor x_magnitudes, delta_magnitudes;
     if (single) {
-      x_squares = Tensor::empty(x.shape(), x.dtype());
-      delta_squares = Tensor::empty(dout.shape(), x.dtype());
-      kernels.square(values, x_squares.data<T>(), N * I);
-      kernels.square(delta, delta_squares.data<T>(), N * O);
+      const auto& f = magnitude_of<T>(what_);
+      x_magnitudes = Tensor::empty(x.shape(), x.dtype());
+      delta_magnitudes = Tensor::empty(dout.shape(), x.dtype());
+      f.assign(values, x_magnitudes.data<T>(), N * I);
+      f.assign(delta, delta_magnitudes.data<T>(), N * O);
     }
     const std::int64_t tiles = pieces(O, kTileRows) * pieces(I, kTileColumns);
     parallel_for(tiles, 1, [&](std::int64_t index, std::int64_t) {
-      alignas(64) thread_local std::array<T, kTileRows * kTileColumns> gradient, squares;
+      alignas(64) thread_local std::array<T, kTileRows * kTileColumns> gradient, sums;
       const Tile tile = tile_at(index, O, I);
       if (single) {
         gemm_serial(Trans::yes, Trans::no, tile.rows, tile.columns, N, T{1},
-                    delta_squares.data<T>() + tile.row, O, x_squares.data<T>() + tile.column, I,
-                    T{0}, squares.data(), tile.columns);
+                    delta_magnitudes.data<T>() + tile.row, O, x_magnitudes.data<T>() + tile.column,
+                    I, T{0}, sums.data(), tile.columns);
       } else {
-        sum_of_squared_products(tile, offsets, delta, O, values, I, gradient.data(),
-                                squares.data());
+        sum_over_products(tile, offsets, delta, O, values, I, what_, gradient.data(), sums.data());
       }
       for (std::int64_t r = 0; r < tile.rows; ++r) {
-        kernels.widen_add(squares.data() + r * tile.columns,
-                          weight_sums + (tile.row + r) * I + tile.column, tile.columns);
+        kernels::best<kernels::PerSample<T>>().widen_add(
+            sums.data() + r * tile.columns, weight_sums + (tile.row + r) * I + tile.column,
+            tile.columns);
       }
     });
-    if (bias != nullptr) add_column_sums<T>(use(*bias), delta, nullptr, O, offsets);
+    if (bias != nullptr) add_column_sums<T>(use(*bias), delta, nullptr, O, offsets, what_);
   });
 }
 
-void PerSampleSquares::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat,
-                            const Tensor& dout) {
+void PerSampleSums::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat,
+                         const Tensor& dout) {
   const std::vector<std::int64_t> offsets = segments(xhat.size(0));
   const Tensor xhat_dense = xhat.contiguous(), delta_dense = dout.contiguous();
   double *gamma_sums = use(gamma), *beta_sums = use(beta);
-  dispatch(xhat.dtype(), "per-sample squares", [&]<class T>() {
+  dispatch(xhat.dtype(), "per-sample sums", [&]<class T>() {
     const T* delta = delta_dense.data<T>();
-    add_column_sums<T>(gamma_sums, delta, xhat_dense.data<T>(), xhat.size(1), offsets);
-    add_column_sums<T>(beta_sums, delta, nullptr, xhat.size(1), offsets);
+    add_column_sums<T>(gamma_sums, delta, xhat_dense.data<T>(), xhat.size(1), offsets, what_);
+    add_column_sums<T>(beta_sums, delta, nullptr, xhat.size(1), offsets, what_);
   });
 }
 
@@ -193,14 +200,14 @@ std::vector<Lookup> sorted_lookups(std::span<const std::int32_t> ids,
 
 }  // namespace
 
-void PerSampleSquares::embedding(Parameter& table, const Tensor& ids, const Tensor& dout) {
+void PerSampleSums::embedding(Parameter& table, const Tensor& ids, const Tensor& dout) {
   const std::vector<Lookup> lookups =
       sorted_lookups(ids.span<std::int32_t>(), segments(ids.numel()));
   const std::int64_t C = dout.size(1);
   double* sums = use(table);
   const Tensor delta_dense = dout.contiguous();
-  dispatch(dout.dtype(), "per-sample squares", [&]<class T>() {
-    const auto& kernels = kernels::best<kernels::Squares<T>>();
+  dispatch(dout.dtype(), "per-sample sums", [&]<class T>() {
+    const auto& f = magnitude_of<T>(what_);
     const T* delta = delta_dense.data<T>();
     parallel_for(C, kColumns, [&](std::int64_t begin, std::int64_t end) {
       std::array<T, kColumns> gradient;
@@ -212,16 +219,16 @@ void PerSampleSquares::embedding(Parameter& table, const Tensor& ids, const Tens
           for (std::int64_t j = 0; j < end - begin; ++j)
             gradient[static_cast<std::size_t>(j)] += row[j];
         }
-        kernels.widen_add_squares(gradient.data(), sums + first->id * C + begin, end - begin);
+        f.widen_add(gradient.data(), sums + first->id * C + begin, end - begin);
         first = last;
       }
     });
   });
 }
 
-void PerSampleSquares::dense(Parameter& parameter, const Tensor&) {
+void PerSampleSums::dense(Parameter& parameter, const Tensor&) {
   throw std::invalid_argument(
-      fmt::format("[per-sample squares] {} is used by an operation that only knows its whole "
+      fmt::format("[per-sample sums] {} is used by an operation that only knows its whole "
                   "gradient: no samples are left in it",
                   parameter.name));
 }

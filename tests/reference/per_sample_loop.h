@@ -16,7 +16,7 @@ namespace holdfast {
 /// F over the arena (f64 model), sum over y of p_y (d log p(y|x) / d theta)^2 or the observed y
 /// alone, mean over samples.
 inline std::vector<double> fisher_by_loop(Model& model, const Head& head,
-                                          std::span<const Sample> samples, FisherKind kind) {
+                                          std::span<const Sample> samples, ImportanceKind kind) {
   ParameterArena& arena = model.arena();
   std::vector<double> fisher(static_cast<std::size_t>(arena.numel()), 0);
   for (const Sample& sample : samples) {
@@ -28,13 +28,14 @@ inline std::vector<double> fisher_by_loop(Model& model, const Head& head,
     for (double& z : p) sum += z = std::exp(z);
     for (double& z : p) z /= sum;
     for (std::size_t y = 0; y < p.size(); ++y) {
-      if (kind == FisherKind::empirical && static_cast<std::int32_t>(y) != sample.label) continue;
+      if (kind == ImportanceKind::empirical && static_cast<std::int32_t>(y) != sample.label)
+        continue;
       std::vector<double> dlogits = p;
       dlogits[y] -= 1;
       arena.zero_grad();
       backward(logits, Tensor::from(dlogits, logits.shape()).to(logits.dtype()));
       arena.clear_unreached();
-      const double weight = kind == FisherKind::empirical ? 1 : p[y];
+      const double weight = kind == ImportanceKind::empirical ? 1 : p[y];
       const std::vector<double> gradient = arena.grads().to_vector();
       for (std::size_t i = 0; i < fisher.size(); ++i)
         fisher[i] += weight * gradient[i] * gradient[i];

@@ -12,6 +12,7 @@
 #include "tests/reference/expect_error.h"
 #include "tests/reference/per_sample_loop.h"
 #include "tests/reference/temporary_folder.h"
+#include "train/importance_file.h"
 
 namespace holdfast {
 namespace {
@@ -96,9 +97,9 @@ TEST(Fisher, BatchedEqualsTheLoopOverSamples) {
     Model model = tiny_model(DType::f64, classes);
     const std::vector<Sample> samples =
         texts(11, static_cast<std::int32_t>(classes));  // 11 = 4 + 4 + 3
-    for (const FisherKind kind : {FisherKind::true_fisher, FisherKind::empirical}) {
-      const FisherResult fisher = fisher_diagonal(model, *model.head("news"), samples,
-                                                  {.kind = kind, .batch_size = 4, .dropout = {}});
+    for (const ImportanceKind kind : {ImportanceKind::true_fisher, ImportanceKind::empirical}) {
+      const Importance fisher = measure_importance(model, *model.head("news"), samples,
+                                                   {.kind = kind, .batch_size = 4, .dropout = {}});
       EXPECT_EQ(fisher.samples, 11);
       expect_near(fisher.values.to_vector(),
                   fisher_by_loop(model, *model.head("news"), samples, kind), 1e-12);
@@ -110,9 +111,9 @@ TEST(Fisher, DoesNotDependOnWhatElseIsInTheBatch) {
   Model model = tiny_model(DType::f64);
   std::vector<Sample> samples = texts(9, 3);
   const auto run = [&](std::int64_t batch_size) {
-    return fisher_diagonal(
+    return measure_importance(
                model, *model.head("news"), samples,
-               {.kind = FisherKind::true_fisher, .batch_size = batch_size, .dropout = {}})
+               {.kind = ImportanceKind::true_fisher, .batch_size = batch_size, .dropout = {}})
         .values.to_vector();
   };
   const std::vector<double> together = run(9);
@@ -128,7 +129,7 @@ TEST(Fisher, OfLogisticRegressionInClosedForm) {
   Model model = tiny_model(DType::f64);
   const Head& head = *model.head("news");
   const std::vector<Sample> samples = texts(6, 3);
-  const FisherResult fisher = fisher_diagonal(model, head, samples);
+  const Importance fisher = measure_importance(model, head, samples);
   std::vector<double> weight(3 * 8, 0), bias(3, 0);
   for (const Sample& sample : samples) {
     const TokenSpan text{sample.ids, sample.type_ids, 0};
@@ -162,21 +163,21 @@ TEST(Fisher, SinglePrecisionIsCloseAndTheSameForAnyNumberOfThreads) {
   std::vector<std::vector<double>> results;
   for (const int threads : {1, 2, 4}) {
     set_thread_count(threads);
-    results.push_back(fisher_diagonal(model, *model.head("news"), samples).values.to_vector());
+    results.push_back(measure_importance(model, *model.head("news"), samples).values.to_vector());
   }
   set_thread_count(1);
   EXPECT_EQ(results[0], results[1]);
   EXPECT_EQ(results[0], results[2]);
-  expect_near(results[0], fisher_diagonal(exact, *exact.head("news"), samples).values.to_vector(),
-              1e-5);
+  expect_near(results[0],
+              measure_importance(exact, *exact.head("news"), samples).values.to_vector(), 1e-5);
 }
 
 TEST(Fisher, MemoryDoesNotGrowWithTheNumberOfTexts) {
   Model model = tiny_model(DType::f32);
   const auto peak = [&](std::size_t count) {
     reset_memory_peak();
-    fisher_diagonal(model, *model.head("news"), texts(count, 3, 12),
-                    {.kind = FisherKind::true_fisher, .batch_size = 4, .dropout = {}});
+    measure_importance(model, *model.head("news"), texts(count, 3, 12),
+                       {.kind = ImportanceKind::true_fisher, .batch_size = 4, .dropout = {}});
     return memory_use().peak;
   };
   EXPECT_EQ(peak(8), peak(64));
@@ -186,14 +187,14 @@ TEST(Fisher, LeavesWeightsAndGradientsAlone) {
   Model model = tiny_model(DType::f32);
   const std::vector<double> before = model.arena().values().to_vector();
   model.arena().zero_grad();
-  fisher_diagonal(model, *model.head("news"), texts(3, 3));
+  measure_importance(model, *model.head("news"), texts(3, 3));
   EXPECT_EQ(model.arena().values().to_vector(), before);
   for (const Parameter& parameter : model.arena().parameters()) EXPECT_FALSE(parameter.has_grad);
 }
 
 TEST(Fisher, SaysWhatShareOfParametersMatters) {
   Model model = tiny_model(DType::f64);
-  const FisherResult fisher = fisher_diagonal(model, *model.head("news"), texts(5, 3));
+  const Importance fisher = measure_importance(model, *model.head("news"), texts(5, 3));
   std::int64_t positive = 0;
   double sum = 0;
   for (const double f : fisher.values.to_vector()) {
@@ -212,22 +213,25 @@ TEST(Fisher, RefusesWhatIsNotItsDefinition) {
   const Head& head = *model.head("news");
   std::vector<Sample> samples = texts(3, 3);
   expect_error<std::invalid_argument>("dropout", "dropout is on", [&] {
-    fisher_diagonal(model, head, samples,
-                    {.kind = FisherKind::true_fisher,
-                     .batch_size = 4,
-                     .dropout = {.active = true, .seed = 1, .step = 0}});
+    measure_importance(model, head, samples,
+                       {.kind = ImportanceKind::true_fisher,
+                        .batch_size = 4,
+                        .dropout = {.active = true, .seed = 1, .step = 0}});
   });
   expect_error<std::invalid_argument>("none", "no samples",
-                                      [&] { fisher_diagonal(model, head, {}); });
+                                      [&] { measure_importance(model, head, {}); });
   expect_error<std::invalid_argument>("batch", "batch_size", [&] {
-    fisher_diagonal(model, head, samples,
-                    {.kind = FisherKind::empirical, .batch_size = 0, .dropout = {}});
+    measure_importance(model, head, samples,
+                       {.kind = ImportanceKind::empirical, .batch_size = 0, .dropout = {}});
   });
   samples[1].label = 3;
-  expect_error<std::invalid_argument>("label", "sample 1 has label 3, head \"news\" has 3 labels",
-                                      [&] { fisher_diagonal(model, head, samples); });
-  expect_error<std::invalid_argument>("kind", "known: \"true\", \"empirical\"",
-                                      [] { parse_fisher_kind("exact"); });
+  expect_error<std::invalid_argument>(
+      "label", "sample 1 has label 3, head \"news\" has 3 labels", [&] {
+        measure_importance(model, head, samples,
+                           {.kind = ImportanceKind::empirical, .dropout = {}});
+      });
+  expect_error<std::invalid_argument>("kind", "known: \"true\", \"empirical\", \"sampled\"",
+                                      [] { parse_importance_kind("exact"); });
 }
 
 TEST(Fisher, FailsLoudlyWhenNothingMattersOrSomethingIsBroken) {
@@ -236,10 +240,10 @@ TEST(Fisher, FailsLoudlyWhenNothingMattersOrSomethingIsBroken) {
   const Tensor bias = model.arena()[head.bias].value;
   bias.data<double>()[0] = 1e5;  // certain of every answer
   expect_error<std::runtime_error>("zero", "F is zero everywhere on 3 texts of task \"news\"",
-                                   [&] { fisher_diagonal(model, head, texts(3, 3)); });
+                                   [&] { measure_importance(model, head, texts(3, 3)); });
   bias.data<double>()[0] = std::numeric_limits<double>::quiet_NaN();
   expect_error<std::runtime_error>("nan", "not finite",
-                                   [&] { fisher_diagonal(model, head, texts(3, 3)); });
+                                   [&] { measure_importance(model, head, texts(3, 3)); });
 }
 
 TEST(Fisher, ProgressCountsTextsAndMayStop) {
@@ -250,9 +254,10 @@ TEST(Fisher, ProgressCountsTextsAndMayStop) {
     done.push_back(n);
     if (done.size() == 2) throw std::runtime_error("stopped");
   };
-  const FisherOptions options{.kind = FisherKind::empirical, .batch_size = 3, .dropout = {}};
+  const ImportanceOptions options{
+      .kind = ImportanceKind::empirical, .batch_size = 3, .dropout = {}};
   expect_error<std::runtime_error>("stop", "stopped", [&] {
-    fisher_diagonal(model, *model.head("news"), texts(7, 3), options, progress);
+    measure_importance(model, *model.head("news"), texts(7, 3), options, progress);
   });
   EXPECT_EQ(done, (std::vector<std::int64_t>{3, 6}));
 }
@@ -260,8 +265,8 @@ TEST(Fisher, ProgressCountsTextsAndMayStop) {
 TEST(Fisher, FileRoundTripByName) {
   const TemporaryFolder folder;
   Model model = tiny_model(DType::f32);
-  const FisherResult fisher = fisher_diagonal(model, *model.head("news"), texts(5, 3));
-  save_fisher(folder / "f.safetensors", fisher, model.arena(), "news");
+  const Importance fisher = measure_importance(model, *model.head("news"), texts(5, 3));
+  save_importance(folder / "f.safetensors", fisher, model.arena());
   const SafetensorsFile file = SafetensorsFile::open(folder / "f.safetensors");
   EXPECT_EQ(file.metadata().at("kind"), "true");
   EXPECT_EQ(file.metadata().at("samples"), "5");
@@ -270,9 +275,9 @@ TEST(Fisher, FileRoundTripByName) {
   EXPECT_NE(file.find("classifier.bias"), nullptr);
   Model later = tiny_model(DType::f32);
   later.add_head("medical", {"x", "y"}, 1);  // another layout
-  const FisherResult read = load_fisher(folder / "f.safetensors", later.arena());
+  const Importance read = load_importance(folder / "f.safetensors", later.arena());
   EXPECT_EQ(read.samples, 5);
-  EXPECT_EQ(read.kind, FisherKind::true_fisher);
+  EXPECT_EQ(read.kind, ImportanceKind::true_fisher);
   EXPECT_NEAR(read.scale.mean_positive, fisher.scale.mean_positive, 1e-12);
   for (const NamedSlice& slice : later.arena().slices()) {
     const std::vector<double> values =
@@ -290,20 +295,19 @@ TEST(Fisher, FileOfAnotherModelIsRefused) {
   const TemporaryFolder folder;
   Model model = tiny_model(DType::f32), wider = tiny_model(DType::f32, 4);
   const std::string path = folder / "f.safetensors";
-  save_fisher(path, fisher_diagonal(wider, *wider.head("news"), texts(5, 3)), wider.arena(),
-              "news");
+  save_importance(path, measure_importance(wider, *wider.head("news"), texts(5, 3)), wider.arena());
   expect_error<std::runtime_error>("shape", "classifier.weight has shape (4,8), the model's (3,8)",
-                                   [&] { load_fisher(path, model.arena()); });
+                                   [&] { load_importance(path, model.arena()); });
   write_safetensors(path, {{"x", Tensor::zeros({1}, DType::f32)}}, {});
   expect_error<std::runtime_error>("metadata", "f.safetensors: its metadata has no \"kind\"",
-                                   [&] { load_fisher(path, model.arena()); });
+                                   [&] { load_importance(path, model.arena()); });
   write_safetensors(path, {{"x", Tensor::zeros({1}, DType::f32)}},
                     {{"kind", "true"}, {"samples", "2"}, {"task", "news"}});
   expect_error<std::runtime_error>("unknown", "it holds x, which the model does not have",
-                                   [&] { load_fisher(path, model.arena()); });
+                                   [&] { load_importance(path, model.arena()); });
   write_safetensors(path, {}, {{"kind", "true"}, {"samples", "two"}, {"task", "news"}});
-  expect_error<std::runtime_error>("samples",
-                                   "f.safetensors: ", [&] { load_fisher(path, model.arena()); });
+  expect_error<std::runtime_error>(
+      "samples", "f.safetensors: ", [&] { load_importance(path, model.arena()); });
 }
 
 }  // namespace

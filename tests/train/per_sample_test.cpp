@@ -36,7 +36,7 @@ ParameterArena arena_of(const Shape& matrix, std::int64_t vector, DType dtype) {
 }
 
 // The accumulated squares of a parameter.
-std::vector<double> sums_of(const PerSampleSquares& squares, const Parameter& parameter) {
+std::vector<double> sums_of(const PerSampleSums& squares, const Parameter& parameter) {
   const auto all = squares.sums().span<double>();
   const auto begin = all.begin() + parameter.value.storage_offset();
   return {begin, begin + parameter.value.numel()};
@@ -77,11 +77,11 @@ std::vector<double> naive_squares(const Tensor& x, const Tensor& delta,
 
 const std::vector<std::int32_t> kOffsets{0, 1, 6, 6 + 20, 26 + 3, 29 + 8};  // 5 texts, 37 tokens
 
-TEST(PerSampleSquares, LinearOverTokens) {
+TEST(PerSampleSums, LinearOverTokens) {
   for (const DType dtype : {DType::f32, DType::f64}) {
     ParameterArena arena =
         arena_of({130, 300}, 130, dtype);  // several tiles, none of them full at the edges
-    PerSampleSquares squares(arena);
+    PerSampleSums squares(arena, SumOf::squares);
     const Tensor x = random_tensor({37, 300}, dtype, 1), delta = random_tensor({37, 130}, dtype, 2);
     for (int pass = 0; pass < 2; ++pass) {  // passes add up
       squares.begin(packing_of(kOffsets));
@@ -98,10 +98,10 @@ TEST(PerSampleSquares, LinearOverTokens) {
   }
 }
 
-TEST(PerSampleSquares, LinearOverTextsOrSomeOfThem) {
+TEST(PerSampleSums, LinearOverTextsOrSomeOfThem) {
   for (const std::int64_t rows : {5, 3}) {
     ParameterArena arena = arena_of({70, 20}, 70, DType::f64);
-    PerSampleSquares squares(arena);
+    PerSampleSums squares(arena, SumOf::squares);
     const Tensor x = random_tensor({rows, 20}, DType::f64, 1),
                  delta = random_tensor({rows, 70}, DType::f64, 2);
     squares.begin(packing_of(kOffsets));
@@ -113,9 +113,9 @@ TEST(PerSampleSquares, LinearOverTextsOrSomeOfThem) {
   }
 }
 
-TEST(PerSampleSquares, Norm) {
+TEST(PerSampleSums, Norm) {
   ParameterArena arena = arena_of({1, 70}, 70, DType::f64);
-  PerSampleSquares squares(arena);
+  PerSampleSums squares(arena, SumOf::squares);
   const Tensor xhat = random_tensor({37, 70}, DType::f64, 1),
                delta = random_tensor({37, 70}, DType::f64, 2);
   squares.begin(packing_of(kOffsets));
@@ -130,9 +130,9 @@ TEST(PerSampleSquares, Norm) {
 
 // Repeated tokens: rows of one id of one text are added before they are squared, those of different
 // texts are not.
-TEST(PerSampleSquares, EmbeddingAddsEqualIdsOfATextFirst) {
+TEST(PerSampleSums, EmbeddingAddsEqualIdsOfATextFirst) {
   ParameterArena arena = arena_of({4, 70}, 1, DType::f64);
-  PerSampleSquares squares(arena);
+  PerSampleSums squares(arena, SumOf::squares);
   std::vector<std::int32_t> ids;
   for (std::int32_t t = 0; t < 37; ++t) ids.push_back(t % 3);  // row 3 is never looked up
   const Tensor delta = random_tensor({37, 70}, DType::f64, 2);
@@ -152,12 +152,12 @@ TEST(PerSampleSquares, EmbeddingAddsEqualIdsOfATextFirst) {
   expect_near(sums_of(squares, arena[1]), expected, 1e-14);
 }
 
-TEST(PerSampleSquares, SameBitsForAnyNumberOfThreads) {
+TEST(PerSampleSums, SameBitsForAnyNumberOfThreads) {
   std::vector<std::vector<double>> results;
   for (const int threads : {1, 2, 4}) {
     set_thread_count(threads);
     ParameterArena arena = arena_of({130, 300}, 130, DType::f32);
-    PerSampleSquares squares(arena);
+    PerSampleSums squares(arena, SumOf::squares);
     squares.begin(packing_of(kOffsets));
     squares.linear(arena[1], &arena[2], random_tensor({37, 300}, DType::f32, 1),
                    random_tensor({37, 130}, DType::f32, 2));
@@ -168,9 +168,9 @@ TEST(PerSampleSquares, SameBitsForAnyNumberOfThreads) {
   EXPECT_EQ(results[0], results[2]);
 }
 
-TEST(PerSampleSquares, RefusesWhatHasNoPerSampleMeaning) {
+TEST(PerSampleSums, RefusesWhatHasNoPerSampleMeaning) {
   ParameterArena arena = arena_of({4, 4}, 4, DType::f64), other = arena_of({4, 4}, 4, DType::f64);
-  PerSampleSquares squares(arena);
+  PerSampleSums squares(arena, SumOf::squares);
   const Tensor x = random_tensor({37, 4}, DType::f64, 1);
   expect_error<std::logic_error>("order", "begin() was not called",
                                  [&] { squares.linear(arena[1], nullptr, x, x); });
