@@ -156,48 +156,4 @@ ClassificationReport classification_report(std::span<const std::int32_t> labels,
   return report;
 }
 
-namespace {
-
-// Throws unless there are at least `stages` stages and stage i has accuracies of tasks 0..i.
-void check_matrix(const AccuracyMatrix& accuracy, std::size_t stages, std::string_view what) {
-  bool complete = accuracy.size() >= stages;
-  for (std::size_t i = 0; i < accuracy.size(); ++i) complete &= accuracy[i].size() >= i + 1;
-  if (!complete) {
-    throw std::invalid_argument("[" + std::string(what) + "] needs at least " +
-                                std::to_string(stages) + " stages, stage i with tasks 0..i");
-  }
-}
-
-}  // namespace
-
-double forgetting(const AccuracyMatrix& accuracy) {
-  check_matrix(accuracy, 2, "forgetting");
-  const std::size_t last = accuracy.size() - 1;
-  double sum = 0;
-  for (std::size_t task = 0; task < last; ++task) {
-    double best = accuracy[task][task];
-    for (std::size_t stage = task + 1; stage < last; ++stage) {
-      best = std::max(best, accuracy[stage][task]);
-    }
-    sum += best - accuracy[last][task];
-  }
-  return sum / static_cast<double>(last);
-}
-
-double backward_transfer(const AccuracyMatrix& accuracy) {
-  check_matrix(accuracy, 2, "backward transfer");
-  const std::size_t last = accuracy.size() - 1;
-  double sum = 0;
-  for (std::size_t task = 0; task < last; ++task) {
-    sum += accuracy[last][task] - accuracy[task][task];
-  }
-  return sum / static_cast<double>(last);
-}
-
-double retention(const AccuracyMatrix& accuracy) {
-  check_matrix(accuracy, 1, "retention");
-  const double first = accuracy.front()[0];
-  return first == 0 ? 1.0 : accuracy.back()[0] / first;
-}
-
 }  // namespace holdfast

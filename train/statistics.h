@@ -60,14 +60,4 @@ ClassificationReport classification_report(std::span<const std::int32_t> labels,
                                            std::span<const std::int32_t> predicted,
                                            std::int64_t classes);
 
-/// Accuracies R[i][j] on task j after stage i = 0 .. T-1; row i has at least i + 1 entries. T >= 1;
-/// throws std::invalid_argument otherwise, or when forgetting is asked of fewer than two stages.
-using AccuracyMatrix = std::vector<std::vector<double>>;
-/// Mean over j < T-1 of max over j <= l < T-1 of R[l][j] - R[T-1][j] [Chaudhry et al. 2018].
-double forgetting(const AccuracyMatrix& accuracy);
-/// Mean over j < T-1 of R[T-1][j] - R[j][j] [Lopez-Paz & Ranzato 2017].
-double backward_transfer(const AccuracyMatrix& accuracy);
-/// R[T-1][0] / R[0][0]; 1 when R[0][0] is 0.
-double retention(const AccuracyMatrix& accuracy);
-
 }  // namespace holdfast

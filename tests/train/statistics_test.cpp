@@ -101,24 +101,11 @@ TEST(Statistics, ReportEqualsScikitLearns) {
   }
 }
 
-// Three stages; R[2] = (0.6, 0.9, 0.8), bests before: 0.92, 0.95.
-TEST(Statistics, ForgettingTransferAndRetention) {
-  const AccuracyMatrix accuracy{{0.90}, {0.92, 0.95}, {0.60, 0.90, 0.80}};
-  EXPECT_NEAR(forgetting(accuracy), (0.32 + 0.05) / 2, 1e-15);
-  EXPECT_NEAR(backward_transfer(accuracy), (-0.30 - 0.05) / 2, 1e-15);
-  EXPECT_NEAR(retention(accuracy), 0.60 / 0.90, 1e-15);
-}
-
 TEST(Statistics, RefusesWhatHasNoAnswer) {
   expect_error<std::invalid_argument>("no items", "n > 0", [] { wilson_interval(0, 0); });
   expect_error<std::invalid_argument>("too many", "5 successes of 4",
                                       [] { wilson_interval(5, 4); });
   expect_error<std::invalid_argument>("no pairs", "n > 0", [] { newcombe_paired_interval({}); });
-  expect_error<std::invalid_argument>("one stage", "at least 2 stages",
-                                      [] { forgetting({{0.9}}); });
-  expect_error<std::invalid_argument>("short row", "tasks 0..i", [] {
-    backward_transfer({{0.9}, {0.9}});
-  });
   const std::vector<std::int32_t> labels{0, 2};
   expect_error<std::invalid_argument>("class", "item 1 has a class outside 0..1",
                                       [&] { classification_report(labels, labels, 2); });

@@ -1,0 +1,90 @@
+// Merging of models: arithmetic on the parameters of models of one layout. Tested by
+// tests/train/merge_test.cpp.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/parameters.h"
+#include "tensor/tensor.h"
+
+namespace holdfast {
+
+enum class MergeMethod { linear, slerp, fisher, task_arithmetic, ties, dare_linear, dare_ties };
+std::string_view name_of(MergeMethod method);  // "linear", ..., "dare-ties"
+/// Throws std::invalid_argument naming the known methods.
+MergeMethod parse_merge_method(std::string_view name);
+/// Whether the method adds task vectors tau_k = theta_k - theta_base to a base.
+bool needs_base(MergeMethod method);
+/// Whether the method keeps a share `density` of each task vector.
+bool uses_density(MergeMethod method);
+
+struct MergeOptions {
+  MergeMethod method = MergeMethod::linear;
+  double scale = 1.0;    // s of the methods with a base
+  double density = 0.2;  // share of each task vector that TIES keeps (the largest) or DARE (random)
+  double floor = 1e-6;   // smallest importance, in means of the positive ones
+  std::uint64_t seed = 7;  // of DARE's masks
+};
+
+/// A model that goes into a merge.
+struct MergeInput {
+  Tensor theta;         // (n), an arena's values
+  double weight = 1;    // w_k >= 0
+  Tensor importance{};  // (n), raw F_k >= 0 of the model's task; "fisher" alone needs it
+};
+
+struct MergeReport {
+  std::int64_t tensors = 0, parameters = 0;  // that were merged
+  std::int64_t on_arc = 0;                   // tensors that SLERP did not take for parallel
+};
+
+/// Writes the merge of `inputs` to `target`, on the elements of `slices` alone: gaps and the heads
+/// that are not among the slices stay as they are. With theta_b = base, tau_k = theta_k - theta_b:
+///   linear           sum_k w_k theta_k / sum_k w_k [two models: WiSE-FT, Wortsman et al. 2022]
+///   slerp            two models, a = w_1/(w_0+w_1), for each tensor of angle omega:
+///                    (sin((1-a) omega) theta_0 + sin(a omega) theta_1) / sin omega [Shoemake
+///                    1985]; linear where |cos omega| > 0.9995 (mergekit's threshold) or a norm is
+///                    0
+///   fisher           sum_k w_k Fh_k theta_k / sum_k w_k Fh_k [Matena & Raffel 2022],
+///                    Fh = max(F / mean of F > 0, floor)
+///   task-arithmetic  theta_b + s sum_k w_k tau_k [Ilharco et al. 2023]
+///   ties             theta_b + s (the weighted mean of the tau_k whose sign has the larger
+///   weighted
+///                    mass), tau_k trimmed to its `density` largest magnitudes over all slices
+///                    [Yadav et al. 2023]
+///   dare-linear      theta_b + s sum_k w_k tau_k / sum_k w_k, each element of tau_k kept with
+///                    probability p = density and divided by p, else 0 [Yu et al. 2024]
+///   dare-ties        as ties, with that in place of the trimming
+/// `base` is undefined for the first three. `target` may be one of the inputs.
+/// Differences from peers: mergekit and peft trim each tensor by itself (TIES means all parameters
+/// at once); equal masses of both signs change nothing (peers take plus); values as large as the
+/// last that is kept are all kept; peft divides TIES' weighted sum by a count and mergekit, as
+/// here, by the weights that agree; peft's and mergekit's dare_linear is a sum, that of DARE's
+/// authors, as here, a mean. Matena & Raffel divide F by its norm and floor the first model's
+/// alone. Throws std::invalid_argument for inputs of several sizes or types, weights that are
+/// negative, not finite or all zero, a density outside (0, 1], a scale that is not finite, a floor
+/// that is not positive, importance that is missing, negative or not finite, and a count that does
+/// not fit. Accuracy: computed in double and rounded once. A merge that leaves one input alone (all
+/// other weights 0; one task vector of factor 1 kept whole) is that input bit for bit, a merge of
+/// equal models is that model, and the result has the same bits for any number of threads.
+MergeReport merge(std::span<const NamedSlice> slices, const Tensor& base,
+                  std::span<const MergeInput> inputs, const MergeOptions& options,
+                  const Tensor& target);
+
+/// What a recipe's [merge] does after training, between the start model (weight 0) and the trained
+/// one (weight 1): linear, slerp and fisher with weights (1 - weight, weight), the methods with a
+/// base with base = start, one task vector and scale * weight. `importance`s: for fisher.
+/// Throws as merge() does, and for a weight outside [0, 1].
+MergeReport merge_with_start(std::span<const NamedSlice> slices, const MergeInput& start,
+                             const MergeInput& trained, double weight, MergeOptions options,
+                             const Tensor& target);
+
+/// The slices of `arena` but for the heads of `kept` tasks, which a merge leaves alone.
+std::vector<NamedSlice> slices_to_merge(const ParameterArena& arena,
+                                        std::span<const std::string> kept);
+
+}  // namespace holdfast
