@@ -70,7 +70,12 @@ struct Gradients::Slots {
 };
 
 Var::Var(Parameter& parameter)
-    : value_(parameter.value), node_(std::make_shared<LeafNode>(parameter)) {}
+    : value_(parameter.value),
+      node_(parameter.trainable ? std::make_shared<LeafNode>(parameter) : nullptr) {}
+
+void ParameterGradients::bias(Parameter& bias, const Tensor& dout) {
+  embedding(bias, Tensor::zeros({dout.size(0)}, DType::i32), dout);
+}
 
 bool Gradients::wants(std::size_t input) const { return node_->inputs().at(input).requires_grad(); }
 

@@ -63,6 +63,14 @@ void SummedGradients::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat
   });
 }
 
+void SummedGradients::bias(Parameter& bias, const Tensor& dout) {
+  const Tensor drows = dout.contiguous();
+  dispatch(dout.dtype(), "bias", [&]<class T>() {
+    assign_or_add<T>(
+        bias, [&](T* db) { ops::sum_middle(drows.data<T>(), 1, dout.size(0), dout.size(1), db); });
+  });
+}
+
 void SummedGradients::embedding(Parameter& table, const Tensor& ids, const Tensor& dout) {
   if (!table.has_grad) clear(table.grad);
   table.has_grad = true;

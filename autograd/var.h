@@ -14,13 +14,14 @@ namespace holdfast {
 class Node;
 class Gradients;
 
-/// A trainable leaf: a value and a place for its gradient, both usually slices of a flat arena. The gradient is assigned
+/// A leaf of the graph: a value and a place for its gradient, both usually slices of a flat arena. The gradient is assigned
 /// on the first contribution after zero_grad() and added to afterwards, so that a step never clears the arena.
 struct Parameter {
   std::string name;      // Hugging Face name
   Tensor value;          // contiguous
   Tensor grad;           // same shape and type
   bool has_grad = false; // a backward pass has reached this parameter since zero_grad()
+  bool trainable = true; // false, frozen: its Var is a constant, so nothing below that only it wanted is walked or saved
 
   void zero_grad() { has_grad = false; }
 };
@@ -31,7 +32,7 @@ class Var {
   Var() = default;
   /// A constant: no gradient is wanted.
   explicit Var(Tensor value) : value_(std::move(value)) {}
-  /// A leaf whose gradient goes into `parameter.grad`. The parameter must outlive the graph.
+  /// A leaf whose gradient goes into `parameter.grad`, or a constant when the parameter is frozen. It must outlive the graph.
   explicit Var(Parameter& parameter);
   /// The result of an operation (used by operations only).
   Var(Tensor value, std::shared_ptr<Node> node) : value_(std::move(value)), node_(std::move(node)) {}
@@ -58,6 +59,9 @@ class ParameterGradients {
   virtual void linear(Parameter& weight, Parameter* bias, const Tensor& x, const Tensor& dout) = 0;
   /// y = gamma * xhat + beta: dout and xhat (N,C). Adds dgamma = sum dout*xhat, dbeta = sum dout.
   virtual void norm(Parameter& gamma, Parameter& beta, const Tensor& xhat, const Tensor& dout) = 0;
+  /// The bias alone of a linear layer or norm whose weight is frozen: dout (N,C). Adds dbias = sum over rows. By default
+  /// a table of one row that every n looks up: embedding().
+  virtual void bias(Parameter& bias, const Tensor& dout);
   /// y[n] = table[ids[n]]: dout (N,C), ids (N) i32. Adds dtable[id] = sum of dout over the rows with that id.
   virtual void embedding(Parameter& table, const Tensor& ids, const Tensor& dout) = 0;
   /// Any other use of a parameter as an input: its gradient, whole and contiguous.
@@ -136,6 +140,7 @@ class SummedGradients : public ParameterGradients {
  public:
   void linear(Parameter& weight, Parameter* bias, const Tensor& x, const Tensor& dout) override;
   void norm(Parameter& gamma, Parameter& beta, const Tensor& xhat, const Tensor& dout) override;
+  void bias(Parameter& bias, const Tensor& dout) override;
   void embedding(Parameter& table, const Tensor& ids, const Tensor& dout) override;
   void dense(Parameter& parameter, const Tensor& gradient) override;
 };

@@ -34,35 +34,33 @@ Var Model::encode(const Batch& batch, const DropoutPlan& dropout, ActivationTrac
   return hidden;
 }
 
+Var Model::apply(const Var& x, const Affine& affine, Activation activation) {
+  return linear(x, Var((*arena_)[affine.weight]), Var((*arena_)[affine.bias]), activation);
+}
+
 // Post-norm encoder layer [Vaswani et al. 2017, section 3.1]:
-//   a = LN(x + dropout(W_o attention(W_qkv x))),  y = LN(a + dropout(W_2 gelu(W_1 a))).
+//   a = LN(x + dropout(W_o attention(W_qkv x))),  y = LN(a + dropout(W_2 gelu(W_1 a))),
+// an adapter in its places (nn/adapter.cpp).
 Var Model::encode_layer(std::size_t index, const Var& input, const Batch& batch,
                         const DropoutPlan& dropout, ActivationTrace* trace) {
-  ParameterArena& arena = *arena_;
   const Layer& layer = layers_[index];
-  const auto apply = [&](const Var& x, const Affine& affine,
-                         Activation activation = Activation::none) {
-    return linear(x, Var(arena[affine.weight]), Var(arena[affine.bias]), activation);
-  };
-  const auto add_and_norm = [&](const Var& x, const Var& residual, const Affine& norm,
-                                const DropoutKey& key) {
-    return dropout_residual_layer_norm(x, residual, Var(arena[norm.weight]), Var(arena[norm.bias]),
-                                       config_.layer_norm_eps, key, batch.packing);
-  };
   const std::string site = "layer." + std::to_string(index);
   const std::string path = "bert.encoder." + site;
 
-  const Var qkv = apply(input, layer.qkv);
+  Var qkv = apply(input, layer.qkv);
+  if (layer.lora) qkv = add_lora(qkv, input, *layer.lora);
   const Var context =
       attention(qkv, config_.heads, batch.packing,
                 dropout.at(site + ".attention.probabilities", config_.attention_dropout));
   const Var projected = apply(context, layer.attention_output);
   const Var attended = add_and_norm(projected, input, layer.attention_norm,
-                                    dropout.at(site + ".attention.output", config_.hidden_dropout));
+                                    dropout.at(site + ".attention.output", config_.hidden_dropout),
+                                    batch.packing, layer.attention_adapter);
   const Var inner = apply(attended, layer.intermediate, config_.activation);
   const Var outer = apply(inner, layer.output);
   const Var output = add_and_norm(outer, attended, layer.output_norm,
-                                  dropout.at(site + ".output", config_.hidden_dropout));
+                                  dropout.at(site + ".output", config_.hidden_dropout),
+                                  batch.packing, layer.output_adapter);
 
   if (trace != nullptr) {
     const std::int64_t C = config_.hidden_size;
@@ -81,9 +79,7 @@ Var Model::encode_layer(std::size_t index, const Var& input, const Batch& batch,
 
 Var Model::pool(const Var& hidden, const Batch& batch, const DropoutPlan& plan,
                 ActivationTrace* trace) {
-  ParameterArena& arena = *arena_;
-  const Var pooled = linear(gather(hidden, batch.first), Var(arena[pooler_.weight]),
-                            Var(arena[pooler_.bias]), Activation::tanh);
+  const Var pooled = apply(gather(hidden, batch.first), pooler_, Activation::tanh);
   record(trace, "bert.pooler", pooled.value());
   const double p =
       config_.classifier_dropout < 0 ? config_.hidden_dropout : config_.classifier_dropout;

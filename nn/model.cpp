@@ -2,6 +2,8 @@
 #include "nn/model.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -20,18 +22,30 @@ void check_head(const Model& model, const std::string& task) {
   }
 }
 
+// Values and flags into an arena of the same layout, whatever the names.
+void copy_arena(const ParameterArena& from, ParameterArena& to) {
+  to.values().copy_from(from.values());
+  std::size_t next = 0;
+  to.train_only([&](const NamedSlice&) { return from.trainable(from.slices()[next++]); });
+}
+
 }  // namespace
 
-Model::Model(BertConfig config, std::vector<Head> heads)
-    : config_(std::move(config)), heads_(std::move(heads)) {
+Model::Model(BertConfig config, std::vector<Head> heads, const AdapterConfig& adapter)
+    : config_(std::move(config)), adapter_(adapter), heads_(std::move(heads)) {
   declare();
 }
 
 Model::Affine Model::declare_affine(const std::string& name, std::int64_t out, std::int64_t in,
-                                    int layer) {
+                                    int layer, bool adapter) {
   const auto declare = [&](const std::string& full, const Shape& shape, bool decay) {
-    return arena_->declare(
-        full, shape, {{.name = full, .shape = shape, .layer = layer, .decay = decay, .task = {}}});
+    return arena_->declare(full, shape,
+                           {{.name = full,
+                             .shape = shape,
+                             .layer = layer,
+                             .decay = decay,
+                             .task = {},
+                             .adapter = adapter}});
   };
   const std::size_t weight = declare(name + ".weight", {out, in}, true);
   return {weight, declare(name + ".bias", {out}, false)};
@@ -88,6 +102,7 @@ void Model::declare() {
   const int last = static_cast<int>(config_.layers) + 1;
   for (int layer = 1; layer < last; ++layer) declare_layer(layer);
   pooler_ = declare_affine("pooler.dense", C, C, last);
+  for (int layer = 1; layer < last; ++layer) declare_adapters(layer);
   for (Head& head : heads_) {
     const auto declare = [&](const std::string& kind, const Shape& shape) {
       const std::string name = head.slice_name(kind);
@@ -108,7 +123,13 @@ void Model::rebuild() {
   const std::unique_ptr<ParameterArena> old = std::move(arena_);
   declare();
   arena_->allocate(old->dtype());
-  arena_->values().slice(0, 0, old->numel()).copy_from(old->values());
+  std::map<std::string_view, bool> trainable;
+  for (const NamedSlice& slice : arena_->slices()) {
+    const NamedSlice* before = old->find(slice.name);
+    if (before != nullptr) arena_->value(slice).copy_from(old->value(*before));
+    trainable[slice.name] = before == nullptr || old->trainable(*before);
+  }
+  arena_->train_only([&](const NamedSlice& slice) { return trainable.at(slice.name); });
 }
 
 void Model::initialize(const NamedSlice& slice, std::uint64_t seed) {
@@ -116,13 +137,19 @@ void Model::initialize(const NamedSlice& slice, std::uint64_t seed) {
   if (!slice.decay) {
     return value.fill(slice.name.ends_with("LayerNorm.weight") ? 1.0 : 0.0);
   }
+  if (slice.adapter &&
+      (slice.name.ends_with(".up.weight") || slice.name.ends_with("lora_B.weight")))
+    return value.fill(0.0);
   const RandomStream stream(seed, "init/" + slice.name);
+  const bool uniform = slice.name.ends_with("lora_A.weight");
+  const double bound = 1 / std::sqrt(static_cast<double>(config_.hidden_size));
   dispatch(dtype(), "initialize", [&]<class T>() {
     T* out = value.data<T>();
     parallel_for(slice.size, 4096, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        out[i] = static_cast<T>(config_.initializer_range *
-                                stream.normal(0, static_cast<std::uint64_t>(i)));
+        const auto place = static_cast<std::uint64_t>(i);
+        out[i] = static_cast<T>(uniform ? bound * (2 * stream.uniform(0, place) - 1)
+                                        : config_.initializer_range * stream.normal(0, place));
       }
     });
   });
@@ -157,13 +184,16 @@ void Model::rename_head(const std::string& from, const std::string& to) {
   }
   check_head(*this, to);
   head->task = to;
-  rebuild();
+  const std::unique_ptr<ParameterArena> old = std::move(arena_);
+  declare();
+  arena_->allocate(old->dtype());
+  copy_arena(*old, *arena_);
 }
 
 Model Model::clone() const {
-  Model copy(config_, heads_);
+  Model copy(config_, heads_, adapter_);
   copy.arena_->allocate(dtype());
-  copy.arena_->values().copy_from(arena_->values());
+  copy_arena(*arena_, *copy.arena_);
   return copy;
 }
 

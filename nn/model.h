@@ -4,11 +4,13 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "nn/adapter.h"
 #include "nn/batch.h"
 #include "nn/config.h"
 #include "nn/parameters.h"
@@ -45,35 +47,55 @@ class Model {
  public:
   /// Reads a Hugging Face directory: config.json, model.safetensors (or a sharded index), weights
   /// with or without "bert." prefix; and, if there, holdfast.json with heads.safetensors for
-  /// further heads. The classifier in model.safetensors becomes the head of the task that
-  /// holdfast.json names, else of task "default"; a directory without classifier has no head. Old
-  /// names (LayerNorm.gamma, LayerNorm.beta) are understood and position_ids skipped; heads of
-  /// other purposes (cls.*, qa_outputs.*) are ignored and a missing pooler starts fresh, each with
-  /// a notice; floats of other types are converted, with a notice. Throws std::runtime_error naming
-  /// every missing, unexpected or wrongly shaped tensor of the encoder, labels that contradict the
-  /// classifier, and weights that are not finite.
+  /// further heads and adapters.safetensors for an adapter. The classifier in model.safetensors
+  /// becomes the head of the task that holdfast.json names, else of task "default"; a directory
+  /// without classifier has no head. Old names (LayerNorm.gamma, LayerNorm.beta) are understood and
+  /// position_ids skipped; heads of other purposes (cls.*, qa_outputs.*) are ignored and a missing
+  /// pooler starts fresh, each with a notice; floats of other types are converted, with a notice.
+  /// Throws std::runtime_error naming every missing, unexpected or wrongly shaped tensor of the
+  /// encoder, labels that contradict the classifier, and weights that are not finite.
   static Model load(const std::filesystem::path& directory, DType dtype,
                     Notices* notices = nullptr);
   /// A fresh model: weights normal(0, initializer_range), biases 0, norms 1; each slice from its
   /// own stream "init/<name>" of `seed`.
   static Model create(const BertConfig& config, DType dtype, std::uint64_t seed);
 
-  /// Adds a fresh head. The arena is rebuilt: values are kept at their offsets, gradients and
-  /// references into it are lost. Throws std::invalid_argument if the task exists or has no name,
-  /// or the labels are none or not unique.
+  /// Adds a fresh head. The arena is rebuilt: values and what is frozen are kept, at their offsets,
+  /// gradients and references into it are lost. Throws std::invalid_argument if the task exists or
+  /// has no name, or the labels are none or not unique.
   void add_head(const std::string& task, const std::vector<std::string>& labels,
                 std::uint64_t seed);
   /// Rebuilds the arena as add_head() does. Throws std::invalid_argument if `from` is not there or
   /// `to` is.
   void rename_head(const std::string& from, const std::string& to);
 
+  /// Adds an adapter that all heads share. What it adds starts at zero, so that the model computes
+  /// the same as before, bit for bit: U = e = 0 and D normal(0, initializer_range), d = 0; B = 0
+  /// and A uniform(-1/sqrt C, 1/sqrt C), as in PEFT; each from its own stream "init/<name>" of
+  /// `seed`. The arena is rebuilt; the slices of the encoder keep their offsets, those of the heads
+  /// move behind the adapter's. All is trainable as before: see train_adapters_only(). Throws
+  /// std::invalid_argument when there is an adapter already, or for an impossible size, rank or
+  /// alpha.
+  void add_adapter(const AdapterConfig& config, std::uint64_t seed);
+  /// kind none if there is none; size is never 0 otherwise.
+  const AdapterConfig& adapter() const { return adapter_; }
+  /// Trains the adapter and the heads; embeddings, encoder and pooler are the frozen base, which
+  /// costs no gradient of a weight. Throws std::invalid_argument if there is no adapter.
+  void train_adapters_only();
+  /// W += (alpha / rank) B A for every layer's query and value, in double, rounded once; the
+  /// adapter is gone afterwards and the arena rebuilt. Throws std::invalid_argument if there is no
+  /// lora.
+  void merge_lora();
+
   /// Writes config.json and model.safetensors so that transformers loads them as the classifier of
-  /// `task`; all heads are in heads.safetensors and holdfast.json. Files are written beside and
-  /// renamed; the bytes depend on nothing but the model. A model without heads is saved, with task
+  /// `task`; all heads are in heads.safetensors and holdfast.json. An adapter is in
+  /// adapters.safetensors: transformers, which knows none of them, then shows the base without it
+  /// (merge_lora() first, or write_peft()). Files are written beside and renamed; the bytes depend
+  /// on nothing but the model. A model without heads is saved, with task
   /// "", as a BertModel. Throws std::invalid_argument if it has no such head.
   void save(const std::filesystem::path& directory, std::string_view task) const;
 
-  /// A deep copy (values only; gradients fresh).
+  /// A deep copy (values and what is frozen; gradients fresh).
   Model clone() const;
 
   /// The name of a slice in model.safetensors when `task` is the primary: "bert.<name>",
@@ -101,24 +123,43 @@ class Model {
   struct Affine {
     std::size_t weight = 0, bias = 0;  // indices into the arena
   };
+  struct Bottleneck {
+    Affine down, up;
+  };
+  struct Lora {
+    std::size_t a = 0, query_b = 0, value_b = 0;  // a: query's and value's A, one below the other
+  };
   struct Layer {
     Affine qkv, attention_output, attention_norm, intermediate, output, output_norm;
+    std::optional<Bottleneck> attention_adapter, output_adapter;
+    std::optional<Lora> lora;
   };
 
   /// Declares all parameters; the arena is not yet allocated.
-  Model(BertConfig config, std::vector<Head> heads);
+  Model(BertConfig config, std::vector<Head> heads, const AdapterConfig& adapter = {});
   void declare();
   void declare_layer(int layer);
-  Affine declare_affine(const std::string& name, std::int64_t out, std::int64_t in, int layer);
+  Affine declare_affine(const std::string& name, std::int64_t out, std::int64_t in, int layer,
+                        bool adapter = false);
   Affine declare_norm(const std::string& name, int layer);
-  /// Replaces the arena after a change of heads_; the slices that were there keep their places.
+  void declare_adapters(int layer);
+  Bottleneck declare_bottleneck(const std::string& name, int layer);
+  /// Replaces the arena after a change of heads_ or adapter_; slices that were there keep values
+  /// and flags.
   void rebuild();
   /// The values that a slice has in a fresh model.
   void initialize(const NamedSlice& slice, std::uint64_t seed);
   Var encode_layer(std::size_t index, const Var& input, const Batch& batch,
                    const DropoutPlan& dropout, ActivationTrace* trace);
+  Var apply(const Var& x, const Affine& affine, Activation activation = Activation::none);
+  /// The end of a sub-layer: LN(residual + dropout(x)), with an adapter in its place.
+  Var add_and_norm(const Var& x, const Var& residual, const Affine& norm, const DropoutKey& dropout,
+                   const Packing& packing, const std::optional<Bottleneck>& adapter);
+  /// qkv + (alpha / rank) [B_q A_q x, 0, B_v A_v x].
+  Var add_lora(const Var& qkv, const Var& x, const Lora& lora);
 
   BertConfig config_;
+  AdapterConfig adapter_;
   std::unique_ptr<ParameterArena> arena_;
   std::size_t words_ = 0, positions_ = 0, types_ = 0;
   Affine embedding_norm_, pooler_;

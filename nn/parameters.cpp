@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -42,6 +43,39 @@ std::int64_t ParameterArena::parameter_count() const {
   return count;
 }
 
+std::int64_t ParameterArena::trainable_count() const {
+  std::int64_t count = 0;
+  for (const NamedSlice& slice : slices_) count += trainable(slice) ? slice.size : 0;
+  return count;
+}
+
+const Parameter& ParameterArena::parameter_of(const NamedSlice& slice) const {
+  const auto after = std::upper_bound(offsets_.begin(), offsets_.end(), slice.offset);
+  return parameters_[static_cast<std::size_t>(after - offsets_.begin()) - 1];
+}
+
+void ParameterArena::train_only(const std::function<bool(const NamedSlice&)>& wanted) {
+  std::map<const Parameter*, bool> trainable;
+  for (const NamedSlice& slice : slices_) {
+    const Parameter& parameter = parameter_of(slice);
+    const bool want = wanted(slice);
+    if (trainable.emplace(&parameter, want).first->second != want) {
+      throw std::invalid_argument("[arena] " + slice.name +
+                                  " is one parameter with its neighbours (" + parameter.name +
+                                  "): freeze or train them together");
+    }
+  }
+  for (Parameter& parameter : parameters_) {
+    parameter.trainable = trainable.at(&parameter);
+    parameter.zero_grad();
+    if (!parameter.trainable) parameter.grad.fill(0.0);
+  }
+}
+
+void ParameterArena::train_all() {
+  train_only([](const NamedSlice&) { return true; });
+}
+
 const NamedSlice* ParameterArena::find(std::string_view name) const {
   const auto found = std::find_if(slices_.begin(), slices_.end(),
                                   [&](const NamedSlice& slice) { return slice.name == name; });
@@ -63,7 +97,7 @@ void ParameterArena::zero_grad() {
 std::vector<std::string> ParameterArena::clear_unreached() {
   std::vector<std::string> names;
   for (Parameter& parameter : parameters_) {
-    if (parameter.has_grad) continue;
+    if (parameter.has_grad || !parameter.trainable) continue;
     parameter.grad.fill(0.0);
     names.push_back(parameter.name);
   }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,9 +23,10 @@ struct NamedSlice {
   Shape shape;
   std::int64_t offset = 0;  // elements from the arena's start
   std::int64_t size = 0;
-  int layer = 0;      // 0 embeddings, 1..L encoder layers, L+1 pooler and heads
-  bool decay = true;  // false for biases and layer norms
-  std::string task;   // the head's task; empty for what all tasks share
+  int layer = 0;         // 0 embeddings, 1..L encoder layers, L+1 pooler and heads
+  bool decay = true;     // false for biases and layer norms
+  std::string task;      // the head's task; empty for what all tasks share
+  bool adapter = false;  // of an adapter (nn/adapter.h)
 };
 
 class ParameterArena {
@@ -41,8 +43,10 @@ class ParameterArena {
 
   DType dtype() const { return values_.dtype(); }
   std::int64_t numel() const { return values_.numel(); }  // gaps included
-  /// Trainable elements, gaps excluded.
+  /// Elements of all parameters, frozen ones included, gaps excluded.
   std::int64_t parameter_count() const;
+  /// Elements of the parameters that are not frozen.
+  std::int64_t trainable_count() const;
   const Tensor& values() const { return values_; }  // (n)
   const Tensor& grads() const { return grads_; }    // (n); gaps are zero
   Parameter& operator[](std::size_t index) { return parameters_[index]; }
@@ -53,14 +57,26 @@ class ParameterArena {
   Tensor value(const NamedSlice& slice) const;
   /// The slice's gradient as a tensor view.
   Tensor grad(const NamedSlice& slice) const;
+
+  /// Freezes all parameters but those whose slices `wanted` accepts. Frozen parameters are
+  /// constants of the graph (Parameter::trainable), and their slices of grads() are zero from here
+  /// on: an optimizer that adds anything else to a gradient (moments, weight decay, penalties) must
+  /// leave them out. Throws std::invalid_argument, changing nothing, when the slices of one
+  /// parameter (queries, keys and values) are not of one mind.
+  void train_only(const std::function<bool(const NamedSlice&)>& wanted);
+  void train_all();
+  bool trainable(const NamedSlice& slice) const { return parameter_of(slice).trainable; }
+
   /// Forgets all gradients. A gradient slice that no backward pass then reaches is stale: call
   /// clear_unreached() before reading grads().
   void zero_grad();
-  /// Sets the gradients of parameters that no backward pass has reached to zero; returns their
-  /// names.
+  /// Sets the gradients of trainable parameters that no backward pass has reached to zero; returns
+  /// their names.
   std::vector<std::string> clear_unreached();
 
  private:
+  const Parameter& parameter_of(const NamedSlice& slice) const;
+
   std::deque<Parameter> parameters_;  // stable addresses
   std::vector<NamedSlice> slices_;
   std::vector<std::int64_t> offsets_;  // of each parameter

@@ -44,7 +44,8 @@ void forward(const Saved& saved, const Tables& tables, const Tensor& beta, doubl
   });
 }
 
-// forward: y = (gamma xhat + beta) * factor; so dnorm = dout * factor and dsum = LN'(dnorm).
+// forward: y = (gamma xhat + beta) * factor; so dnorm = dout * factor and dsum = LN'(dnorm). dsum
+// is undefined when no table wants a gradient.
 template <class T>
 void backward(const Saved& saved, const Tensor& dout, const Tensor& dnorm, const Tensor& dsum) {
   const std::int64_t N = dout.size(0), C = dout.size(1);
@@ -53,6 +54,7 @@ void backward(const Saved& saved, const Tensor& dout, const Tensor& dnorm, const
       ops::dropout_rows<T>(saved.dropout, saved.slots, saved.tokens, dout.data<T>(), nullptr, begin,
                            end, C, dnorm.data<T>());
     }
+    if (!dsum.defined()) return;
     kernels::best<kernels::LayerNorm<T>>().backward(
         dnorm.data<T>() + begin * C, saved.gamma.data<T>(), saved.xhat.data<T>() + begin * C,
         saved.rstd.data<T>() + begin, end - begin, C, dsum.data<T>() + begin * C);
@@ -122,7 +124,8 @@ Var embedding_layer_norm(const Var& words, const Var& positions, const Var& type
            [&]<class T>() { forward<T>(saved, tables, beta.value().contiguous(), eps, y); });
   return ops::record(kName, y, inputs, [saved](const Tensor& dout, Gradients& gradients) {
     const Tensor dnorm = saved.dropout.active() ? Tensor::empty(dout.shape(), dout.dtype()) : dout;
-    const Tensor dsum = Tensor::empty(dout.shape(), dout.dtype());
+    const bool looked_up = gradients.wants(0) || gradients.wants(1) || gradients.wants(2);
+    const Tensor dsum = looked_up ? Tensor::empty(dout.shape(), dout.dtype()) : Tensor();
     dispatch(dout.dtype(), kName, [&]<class T>() { backward<T>(saved, dout, dnorm, dsum); });
     ops::add_norm_gradients(gradients, 3, 4, saved.xhat, dnorm);
     ops::add_embedding_gradient(gradients, 0, saved.words, saved.ids, dsum);

@@ -85,7 +85,9 @@ void add_norm_gradients(Gradients& gradients, std::size_t gamma, std::size_t bet
       column_dot(dout.data<T>(), xhat.data<T>(), N, C, dgamma.data<T>());
       gradients.add(gamma, dgamma);
     }
-    if (gradients.wants(beta)) {
+    if (beta_leaf != nullptr) {
+      gradients.parameters().bias(*beta_leaf, dout);
+    } else if (gradients.wants(beta)) {
       Tensor dbeta = Tensor::empty({C}, dout.dtype());
       sum_middle(dout.data<T>(), std::int64_t{1}, N, C, dbeta.data<T>());
       gradients.add(beta, dbeta);

@@ -98,30 +98,33 @@ Tensor activation_gradient(Activation activation, const Tensor& saved, const Ten
   return dpre;
 }
 
-// forward: pre = x W^T + b; so dx = dpre W, dW = dpre^T x, db = sum of dpre over rows.
+// forward: pre = x W^T + b; so dx = dpre W, dW = dpre^T x, db = sum of dpre over rows. x is
+// undefined when no gradient of W is wanted.
 template <class T>
 void linear_gradients(const Tensor& x, const Tensor& weight, const Tensor& dpre,
                       Gradients& gradients) {
-  const std::int64_t N = x.size(0), I = x.size(1), O = weight.size(0);
+  const std::int64_t N = dpre.size(0), I = weight.size(1), O = weight.size(0);
   Parameter* weight_leaf = gradients.parameter(1);
   Parameter* bias_leaf = gradients.parameter(2);
   if (weight_leaf != nullptr) {
     gradients.parameters().linear(*weight_leaf, bias_leaf, x, dpre);
   } else if (gradients.wants(1)) {
-    Tensor dweight = Tensor::zeros({O, I}, x.dtype());
+    Tensor dweight = Tensor::zeros({O, I}, dpre.dtype());
     if (N > 0) {
       gemm(Trans::yes, Trans::no, O, I, N, T{1}, dpre.data<T>(), O, x.data<T>(), I, T{0},
            dweight.data<T>(), I);
     }
     gradients.add(1, dweight);
   }
-  if (gradients.wants(2) && (weight_leaf == nullptr || bias_leaf == nullptr)) {
-    Tensor dbias = Tensor::empty({O}, x.dtype());
+  if (weight_leaf == nullptr && bias_leaf != nullptr) {
+    gradients.parameters().bias(*bias_leaf, dpre);
+  } else if (gradients.wants(2) && bias_leaf == nullptr) {
+    Tensor dbias = Tensor::empty({O}, dpre.dtype());
     ops::sum_middle(dpre.data<T>(), std::int64_t{1}, N, O, dbias.data<T>());
     gradients.add(2, dbias);
   }
   if (gradients.wants(0)) {
-    Tensor dx = Tensor::empty({N, I}, x.dtype());
+    Tensor dx = Tensor::empty({N, I}, dpre.dtype());
     gemm(Trans::no, Trans::no, N, I, O, T{1}, dpre.data<T>(), O, weight.data<T>(), I, T{0},
          dx.data<T>(), I);
     gradients.add(0, dx);
@@ -155,11 +158,12 @@ Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activat
            [&]<class T>() { forward<T>(x, weight, bias, activation, y, slope); });
   // What the activation's derivative follows from: itself for GELU, else the result.
   const Tensor saved = slope.defined() ? slope : activation == Activation::none ? Tensor() : y;
+  const Tensor kept = weight_var.requires_grad() ? x : Tensor();
   return ops::record("linear", y, inputs,
-                     [x, weight, saved, activation](const Tensor& dout, Gradients& gradients) {
+                     [kept, weight, saved, activation](const Tensor& dout, Gradients& gradients) {
                        const Tensor dpre = activation_gradient(activation, saved, dout);
-                       dispatch(x.dtype(), "linear", [&]<class T>() {
-                         linear_gradients<T>(x, weight, dpre, gradients);
+                       dispatch(dout.dtype(), "linear", [&]<class T>() {
+                         linear_gradients<T>(kept, weight, dpre, gradients);
                        });
                      });
 }
