@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 
 #include "base/parallel.h"
@@ -11,11 +12,6 @@
 #include "tensor/kernels/update.h"
 
 namespace holdfast {
-namespace {
-
-constexpr std::int64_t kChunk = 1 << 14;  // elements a unit of parallel work and of summation
-
-}  // namespace
 
 std::vector<UpdateRange> update_ranges(const ParameterArena& arena,
                                        std::span<const double> layer_rates, double weight_decay,
@@ -28,10 +24,13 @@ std::vector<UpdateRange> update_ranges(const ParameterArena& arena,
           fmt::format("[optimizer] {} is in layer {}, but there are {} learning rates", slice.name,
                       slice.layer, layer_rates.size()));
     }
-    const UpdateRange range{slice.offset, slice.offset + slice.size, layer_rates[layer],
+    const UpdateRange range{slice.offset,
+                            slice.offset + slice.size,
+                            layer_rates[layer],
                             slice.decay ? weight_decay : 0.0,
-                            slice.task.empty() || slice.task != new_task};
-    if (!ranges.empty() && ranges.back().end == range.begin &&
+                            !slice.adapter && (slice.task.empty() || slice.task != new_task),
+                            slice.layer};
+    if (!ranges.empty() && ranges.back().end == range.begin && ranges.back().layer == range.layer &&
         ranges.back().learning_rate == range.learning_rate &&
         ranges.back().weight_decay == range.weight_decay &&
         ranges.back().anchored == range.anchored) {
@@ -44,14 +43,32 @@ std::vector<UpdateRange> update_ranges(const ParameterArena& arena,
 }
 
 double gradient_norm(const Tensor& gradient) {
-  std::vector<double> partial(static_cast<std::size_t>((gradient.numel() + kChunk - 1) / kChunk),
+  const ArenaSpan whole{0, gradient.numel()};
+  return gradient_norm(gradient, {&whole, 1});
+}
+
+double gradient_norm(const Tensor& gradient, std::span<const ArenaSpan> spans) {
+  std::vector<double> partial(static_cast<std::size_t>((gradient.numel() + kPiece - 1) / kPiece),
                               0);
   dispatch(gradient.dtype(), "gradient norm", [&]<class T>() {
     const auto& kernels = kernels::best<kernels::Update<T>>();
     const T* g = gradient.span<T>().data();
-    parallel_for(gradient.numel(), kChunk, [&](std::int64_t begin, std::int64_t end) {
-      partial[static_cast<std::size_t>(begin / kChunk)] =
-          kernels.sum_squares(g + begin, end - begin);
+    parallel_for(gradient.numel(), kPiece, [&](std::int64_t begin, std::int64_t end) {
+      auto span = std::upper_bound(spans.begin(), spans.end(), begin,
+                                   [](std::int64_t at, const ArenaSpan& s) { return at < s.end; });
+      if (span == spans.end() || span->begin >= end) return;
+      double& sum = partial[static_cast<std::size_t>(begin / kPiece)];
+      if (span->begin <= begin && span->end >= end) {
+        sum = kernels.sum_squares(g + begin, end - begin);
+        return;
+      }
+      // Zeros outside keep every element in its lane of the sum.
+      std::vector<T> inside(static_cast<std::size_t>(end - begin), T{0});
+      for (; span != spans.end() && span->begin < end; ++span) {
+        const std::int64_t first = std::max(begin, span->begin);
+        std::copy(g + first, g + std::min(end, span->end), inside.data() + (first - begin));
+      }
+      sum = kernels.sum_squares(inside.data(), end - begin);
     });
   });
   double sum = 0;
@@ -66,6 +83,7 @@ double clip_factor(double norm, double max_norm) {
 AdamW::AdamW(std::int64_t numel, DType dtype, std::vector<UpdateRange> ranges,
              const AdamWOptions& options)
     : ranges_(std::move(ranges)),
+      steps_(ranges_.size(), 0),
       options_(options),
       m_(Tensor::zeros({numel}, dtype)),
       v_(Tensor::zeros({numel}, dtype)) {
@@ -81,10 +99,27 @@ AdamW::AdamW(std::int64_t numel, DType dtype, std::vector<UpdateRange> ranges,
                       ranges_[r].begin, ranges_[r].end, numel));
     }
     before = ranges_[r].end;
-    for (std::int64_t begin = ranges_[r].begin; begin < before; begin += kChunk) {
-      chunks_.push_back({begin, std::min(before, begin + kChunk), r});
-    }
   }
+  train_from_layer(0);
+}
+
+void AdamW::train_from_layer(int layer) {
+  chunks_.clear();
+  for (std::size_t r = 0; r < ranges_.size(); ++r) {
+    if (ranges_[r].layer < layer) continue;
+    const ArenaSpan whole{ranges_[r].begin, ranges_[r].end};
+    for (const auto& [begin, end] : pieces_of({&whole, 1})) chunks_.push_back({begin, end, r});
+  }
+}
+
+std::vector<ArenaSpan> AdamW::trained_spans() const {
+  std::vector<ArenaSpan> spans;
+  for (const Chunk& chunk : chunks_) append_span(spans, {chunk.begin, chunk.end});
+  return spans;
+}
+
+std::int64_t AdamW::steps() const {
+  return steps_.empty() ? 0 : *std::max_element(steps_.begin(), steps_.end());
 }
 
 namespace {
@@ -93,47 +128,59 @@ const Tensor* anchor_of(const Pull& pull) {
   return pull.ewc != nullptr ? &pull.ewc->anchor() : pull.anchor;
 }
 
-// What pulls the elements of `range` from `begin` on; neither importance nor l2 where nothing does.
+// What has no anchor cannot be pulled there, but toward zero with a weight of its own.
+bool by_head(const UpdateRange& range, const L2Penalty& l2) {
+  return !range.anchored && l2.toward == L2Target::old;
+}
+
+// What pulls the elements of `range` from `begin` on; nothing where this equals PullSpans<T>{}.
 template <class T>
-kernels::PullSpans<T> pull_on(const UpdateRange& range, std::int64_t begin, const Pull& pull) {
+kernels::PullSpans<T> pull_on(const UpdateRange& range, std::int64_t begin, double rate,
+                              std::int64_t step, const Pull& pull) {
   kernels::PullSpans<T> spans;
   if (const Tensor* anchor = anchor_of(pull)) spans.anchor = anchor->data<T>() + begin;
   if (pull.ewc != nullptr && pull.ewc->lambda() != 0) {
     spans.importance = pull.ewc->importance().data<T>() + begin;
-    spans.lambda = pull.ewc->lambda();
+    if (pull.coupling == Coupling::coupled) {
+      spans.lambda = pull.ewc->lambda();
+    } else {
+      spans.proximal = std::min(2 * rate * pull.ewc->lambda(),
+                                static_cast<double>(std::numeric_limits<T>::max()));
+    }
   }
-  spans.l2_to_anchor = pull.l2.toward == L2Target::old;
-  if (range.anchored || !spans.l2_to_anchor) spans.l2 = pull.l2.weight;
+  spans.l2_to_anchor = pull.l2.toward == L2Target::old && range.anchored;
+  spans.l2 = by_head(range, pull.l2) ? pull.l2.head : pull.l2.weight;
+  if (pull.recadam != nullptr && range.anchored) spans.keep = pull.recadam->keep(rate, step);
   return spans;
+}
+
+template <class T>
+bool pulls(const kernels::PullSpans<T>& spans) {
+  return spans.importance != nullptr || spans.l2 != 0 || spans.keep != 1;
 }
 
 }  // namespace
 
 UpdateSums AdamW::step(const Tensor& theta, const Tensor& gradient, double rate_factor, double clip,
                        const Pull& pull) {
-  const Tensor* anchor = anchor_of(pull);
-  if (theta.shape() != m_.shape() || gradient.shape() != m_.shape() ||
-      (anchor != nullptr && anchor->shape() != m_.shape())) {
-    throw std::invalid_argument("[adamw] theta " + theta.shape().text() + ", gradient " +
-                                gradient.shape().text() +
-                                " and anchor must have the arena's shape " + m_.shape().text());
+  check(theta, gradient, pull);
+  for (std::size_t c = 0; c < chunks_.size(); ++c) {
+    if (c == 0 || chunks_[c].range != chunks_[c - 1].range) ++steps_[chunks_[c].range];
   }
-  if (pull.l2.weight != 0 && pull.l2.toward == L2Target::old && anchor == nullptr) {
-    throw std::invalid_argument("[adamw] L2 toward the old weights needs them as anchor");
-  }
-  ++steps_;
+  const std::int64_t step = steps();
   std::vector<kernels::PullSums> partial(chunks_.size());
   dispatch(m_.dtype(), "adamw", [&]<class T>() {
     const auto& kernels = kernels::best<kernels::Update<T>>();
     parallel_for(static_cast<std::int64_t>(chunks_.size()), 1, [&](std::int64_t c, std::int64_t) {
       const auto& [begin, end, r] = chunks_[static_cast<std::size_t>(c)];
-      const kernels::AdamWStep constants = constants_of(ranges_[r], rate_factor, clip);
-      const kernels::PullSpans<T> spans = pull_on<T>(ranges_[r], begin, pull);
+      const kernels::AdamWStep constants = constants_of(r, rate_factor, clip, pull);
+      const double rate = ranges_[r].learning_rate * rate_factor;
+      const kernels::PullSpans<T> spans = pull_on<T>(ranges_[r], begin, rate, step, pull);
       T* x = theta.data<T>() + begin;
       const T* g = gradient.data<T>() + begin;
       T* m = m_.data<T>() + begin;
       T* v = v_.data<T>() + begin;
-      if (spans.importance == nullptr && spans.l2 == 0) {
+      if (!pulls(spans)) {
         kernels.adamw(constants, x, g, m, v, end - begin);
       } else {
         partial[static_cast<std::size_t>(c)] =
@@ -142,19 +189,36 @@ UpdateSums AdamW::step(const Tensor& theta, const Tensor& gradient, double rate_
     });
   });
   UpdateSums sums;
-  for (const kernels::PullSums& p : partial) {
-    sums.ewc += p.ewc;
-    sums.l2 += p.l2;
+  for (std::size_t c = 0; c < chunks_.size(); ++c) {
+    sums.ewc += partial[c].ewc;
+    (by_head(ranges_[chunks_[c].range], pull.l2) ? sums.l2_head : sums.l2) += partial[c].l2;
   }
   if (pull.ewc != nullptr) sums.ewc *= pull.ewc->lambda();
   sums.l2 *= pull.l2.weight;
+  sums.l2_head *= pull.l2.head;
   return sums;
 }
 
-kernels::AdamWStep AdamW::constants_of(const UpdateRange& range, double rate_factor,
-                                       double clip) const {
-  const double t = static_cast<double>(steps_);
+void AdamW::check(const Tensor& theta, const Tensor& gradient, const Pull& pull) const {
+  const Tensor* anchor = anchor_of(pull);
+  if (theta.shape() != m_.shape() || gradient.shape() != m_.shape() ||
+      (anchor != nullptr && anchor->shape() != m_.shape())) {
+    throw std::invalid_argument("[adamw] theta " + theta.shape().text() + ", gradient " +
+                                gradient.shape().text() +
+                                " and anchor must have the arena's shape " + m_.shape().text());
+  }
+  const bool l2_to_old = pull.l2.weight != 0 && pull.l2.toward == L2Target::old;
+  if (anchor == nullptr && (l2_to_old || pull.recadam != nullptr)) {
+    throw std::invalid_argument("[adamw] a pull toward the old weights needs them as anchor");
+  }
+}
+
+kernels::AdamWStep AdamW::constants_of(std::size_t r, double rate_factor, double clip,
+                                       const Pull& pull) const {
+  const UpdateRange& range = ranges_[r];
+  const double t = static_cast<double>(steps_[r]);
   const double rate = range.learning_rate * rate_factor;
+  const bool annealed = pull.recadam != nullptr && range.anchored;
   kernels::AdamWStep step;
   step.clip = clip;
   step.decay = 1 - rate * range.weight_decay;
@@ -162,19 +226,27 @@ kernels::AdamWStep AdamW::constants_of(const UpdateRange& range, double rate_fac
   step.beta2 = options_.beta2;
   step.one_minus_beta2 = 1 - options_.beta2;
   step.step_size = rate / (1 - std::pow(options_.beta1, t));
+  if (annealed) step.step_size *= pull.recadam->task_share(steps());
   step.root_bias2 = std::sqrt(1 - std::pow(options_.beta2, t));
   step.epsilon = options_.epsilon;
   return step;
 }
 
-void AdamW::restore(std::int64_t steps, const Tensor& first_moment, const Tensor& second_moment) {
-  if (steps < 0 || first_moment.shape() != m_.shape() || second_moment.shape() != v_.shape() ||
+void AdamW::restore(std::span<const std::int64_t> range_steps, const Tensor& first_moment,
+                    const Tensor& second_moment) {
+  if (range_steps.size() != steps_.size() ||
+      std::any_of(range_steps.begin(), range_steps.end(), [](std::int64_t n) { return n < 0; })) {
+    throw std::invalid_argument(
+        fmt::format("[adamw] there must be one number of steps, at least 0, for each of {} ranges",
+                    steps_.size()));
+  }
+  if (first_moment.shape() != m_.shape() || second_moment.shape() != v_.shape() ||
       first_moment.dtype() != m_.dtype() || second_moment.dtype() != v_.dtype()) {
     throw std::invalid_argument("[adamw] the saved moments must be " +
                                 std::string(name_of(m_.dtype())) + " of shape " +
                                 m_.shape().text());
   }
-  steps_ = steps;
+  steps_.assign(range_steps.begin(), range_steps.end());
   m_.copy_from(first_moment);
   v_.copy_from(second_moment);
 }

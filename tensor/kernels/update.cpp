@@ -43,6 +43,29 @@ double sum_weighted_squares(const T* f, const T* x, const T* y, std::int64_t n) 
 }
 
 template <class T>
+double sum_squared_differences(const T* x, const T* y, std::int64_t n) {
+  return lane_sum(n, [x, y](std::int64_t i) {
+    const double d = static_cast<double>(x[i]) - static_cast<double>(y[i]);
+    return d * d;
+  });
+}
+
+template <class T>
+Dots dots(const T* x, const T* y, std::int64_t n) {
+  Dots sums;
+  for (std::int64_t begin = 0; begin < n; begin += kBlock) {
+    const std::int64_t count = n - begin < kBlock ? n - begin : kBlock;
+    const T *a = x + begin, *b = y + begin;
+    sums.xx += sum_squares(a, count);
+    sums.yy += sum_squares(b, count);
+    sums.xy += lane_sum(count, [a, b](std::int64_t i) {
+      return static_cast<double>(a[i]) * static_cast<double>(b[i]);
+    });
+  }
+  return sums;
+}
+
+template <class T>
 void add_weighted_difference(double factor, const T* f, const T* x, const T* y, T* g,
                              std::int64_t n) {
   const T scale = static_cast<T>(factor);
@@ -72,6 +95,25 @@ void adamw(const AdamWStep& step, T* theta, const T* gradient, T* m, T* v, std::
   adamw_with(step, static_cast<T>(step.clip), theta, gradient, m, v, n);
 }
 
+// The minimiser of (theta - x)^2 / 2 + proximal/2 sum f (theta - anchor)^2: no step is too large
+// for it. A factor beyond the type's range leaves the anchor itself.
+template <class T>
+void divide_difference(double proximal, const T* __restrict f, const T* __restrict anchor,
+                       T* __restrict x, std::int64_t n) {
+  const T scale = static_cast<T>(proximal);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T strength = scale * f[i];
+    const T held = anchor[i] + (x[i] - anchor[i]) / (T{1} + strength);
+    x[i] = strength > 0 ? held : x[i];
+  }
+}
+
+template <class T>
+void multiply_difference(double keep, const T* __restrict anchor, T* __restrict x, std::int64_t n) {
+  const T factor = static_cast<T>(keep);
+  for (std::int64_t i = 0; i < n; ++i) x[i] = anchor[i] + factor * (x[i] - anchor[i]);
+}
+
 template <class T>
 PullSums adamw_pulled(const AdamWStep& step, const PullSpans<T>& pull, T* theta, const T* gradient,
                       T* m, T* v, std::int64_t n) {
@@ -85,7 +127,8 @@ PullSums adamw_pulled(const AdamWStep& step, const PullSpans<T>& pull, T* theta,
     for (std::int64_t i = 0; i < count; ++i) pulled[i] = clip * gradient[begin + i];
     if (pull.importance != nullptr) {
       const T* importance = pull.importance + begin;
-      add_weighted_difference(2 * pull.lambda, importance, x, anchor, pulled, count);
+      if (pull.lambda != 0)
+        add_weighted_difference(2 * pull.lambda, importance, x, anchor, pulled, count);
       sums.ewc += sum_weighted_squares(importance, x, anchor, count);
     }
     if (pull.l2 != 0) {
@@ -97,12 +140,20 @@ PullSums adamw_pulled(const AdamWStep& step, const PullSpans<T>& pull, T* theta,
       sums.l2 += sum_squares(difference, count);
     }
     adamw_with(step, T{1}, x, pulled, m + begin, v + begin, count);
+    if (pull.proximal != 0)
+      divide_difference(pull.proximal, pull.importance + begin, anchor, x, count);
+    if (pull.keep != 1) multiply_difference(pull.keep, anchor, x, count);
   }
   return sums;
 }
 
 template <class T>
-constexpr Update<T> kTable{adamw<T>, adamw_pulled<T>, sum_squares<T>, sum_weighted_squares<T>,
+constexpr Update<T> kTable{adamw<T>,
+                           adamw_pulled<T>,
+                           sum_squares<T>,
+                           sum_weighted_squares<T>,
+                           sum_squared_differences<T>,
+                           dots<T>,
                            add_weighted_difference<T>};
 
 }  // namespace

@@ -21,7 +21,9 @@ template <class T>
 struct PullSpans {
   const T* importance = nullptr;  // Fh; needs anchor
   const T* anchor = nullptr;      // theta_old
-  double lambda = 0;
+  double lambda = 0;              // of the gradient 2 lambda Fh (theta - theta_old)
+  double proximal = 0;        // theta - theta_old is divided by 1 + proximal Fh after the update
+  double keep = 1;            // theta - theta_old is multiplied by this after the update
   double l2 = 0;              // weight of sum (theta - target)^2
   bool l2_to_anchor = false;  // else to zero
 };
@@ -31,18 +33,28 @@ struct PullSums {
   double l2 = 0;   // sum (theta - target)^2
 };
 
+/// Inner products of two spans.
+struct Dots {
+  double xx = 0, xy = 0, yy = 0;
+};
+
 template <class T>
 struct Update {
   /// One AdamW step without penalties on n elements.
   void (*adamw)(const AdamWStep& step, T* theta, const T* gradient, T* m, T* v, std::int64_t n);
   /// The same with penalty gradients 2 lambda Fh (theta - theta_old) + 2 l2 (theta - target) added
-  /// after clipping; the sums are those before the update.
+  /// after clipping, and theta - theta_old made smaller after the update: elements with Fh = 0 keep
+  /// their bits when `keep` is 1. The sums are those before the update.
   PullSums (*adamw_pulled)(const AdamWStep& step, const PullSpans<T>& pull, T* theta,
                            const T* gradient, T* m, T* v, std::int64_t n);
   /// sum x_i^2
   double (*sum_squares)(const T* x, std::int64_t n);
   /// sum f_i (x_i - y_i)^2
   double (*sum_weighted_squares)(const T* f, const T* x, const T* y, std::int64_t n);
+  /// sum (x_i - y_i)^2
+  double (*sum_squared_differences)(const T* x, const T* y, std::int64_t n);
+  /// sum x_i^2, sum x_i y_i, sum y_i^2
+  Dots (*dots)(const T* x, const T* y, std::int64_t n);
   /// g += factor f (x - y)
   void (*add_weighted_difference)(double factor, const T* f, const T* x, const T* y, T* g,
                                   std::int64_t n);

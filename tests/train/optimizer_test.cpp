@@ -154,7 +154,8 @@ TEST(AdamW, RestoredContinuesBitForBit) {
   for (std::uint64_t step = 0; step < 4; ++step) {
     const Tensor gradient = random_tensor(n, DType::f32, 20 + step);
     first.step(whole, gradient, 1, 1);
-    if (step == 2) after.restore(before.steps(), before.first_moment(), before.second_moment());
+    if (step == 2)
+      after.restore(before.range_steps(), before.first_moment(), before.second_moment());
     (step < 2 ? before : after).step(resumed, gradient, 1, 1);
   }
   EXPECT_TRUE(same_bits(whole, resumed));
@@ -240,10 +241,16 @@ TEST(AdamW, RefusesNonsense) {
   expect_error<std::invalid_argument>("size", "must have the arena's shape (8)", [&] {
     optimizer.step(theta, Tensor::zeros({7}, DType::f32), 1, 1);
   });
-  expect_error<std::invalid_argument>("anchor", "needs them as anchor", [&] {
+  expect_error<std::invalid_argument>("anchor", "old weights needs them as anchor", [&] {
     optimizer.step(theta, theta, 1, 1,
                    {.ewc = nullptr, .l2 = {.weight = 1, .toward = L2Target::old}});
   });
+  const std::vector<std::int64_t> two{1, 1}, negative{-1};
+  for (const auto& steps : {two, negative}) {
+    expect_error<std::invalid_argument>("steps", "at least 0, for each of 1 ranges", [&] {
+      optimizer.restore(steps, optimizer.first_moment(), optimizer.second_moment());
+    });
+  }
   EXPECT_EQ(optimizer.steps(), 0);
 }
 

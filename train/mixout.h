@@ -1,0 +1,45 @@
+// Mixout: in every step, a random part of the weights is the old one. Tested by
+// tests/train/mixout_test.cpp.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "nn/parameters.h"
+#include "tensor/random.h"
+#include "tensor/tensor.h"
+#include "train/spans.h"
+
+namespace holdfast {
+
+/// Mixout [Lee, Cho & Kang 2020, eq. 4]: the network runs on
+///   W' = ((1 - M) W0 + M W - p W0) / (1 - p),   M ~ Bernoulli(1 - p) for each weight,
+/// so that E[W'] = W, and the gradient is that of W: dW = dW' M / (1 - p) (the authors' code leaves
+/// out the divisor). Computed as W' = W0 where M = 0 and W + p/(1-p) (W - W0) where M = 1: exactly
+/// W while W = W0. As in their code, W are the matrices of linear layers: no biases, norms and
+/// embeddings; and of these, what all tasks share, as a new head has no W0.
+/// M is a pure function of (seed, step, place in the arena), whatever the number of threads; p is
+/// rounded to 1/65536.
+class Mixout {
+ public:
+  /// Keeps a reference to the memory of theta_old (n). Throws std::invalid_argument unless p is in
+  /// [0, 1), or for tensors that are not of the arena's size and type.
+  Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uint64_t seed);
+
+  /// Puts W' into theta and W aside. p = 0 changes no bit.
+  /// Throws std::logic_error when W' is there already.
+  void mix(const Tensor& theta, std::uint32_t step);
+  /// Puts W back, every bit, and turns the gradient with respect to W' into that of W. Throws
+  /// std::logic_error when W is there already.
+  void unmix(const Tensor& theta, const Tensor& gradient);
+
+ private:
+  RandomStream stream_;
+  std::uint32_t threshold_;             // a weight is old when its 16-bit number is below
+  Tensor old_, aside_;                  // W0, W (n)
+  std::vector<ArenaSpan> pieces_;       // of W
+  std::optional<std::uint32_t> mixed_;  // the step whose W' is in theta
+};
+
+}  // namespace holdfast

@@ -1,0 +1,259 @@
+#include "train/protect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <stdexcept>
+
+#include "base/parallel.h"
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/update.h"
+#include "train/names.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::array kModes = {std::pair{ProtectMode::clamp, "clamp"},
+                               std::pair{ProtectMode::freeze, "freeze"}};
+constexpr std::array kUnits = {std::pair{ProtectUnit::weight, "weight"},
+                               std::pair{ProtectUnit::neuron, "neuron"}};
+constexpr std::array kBounds = {std::pair{ProtectBound::weight, "weight"},
+                                std::pair{ProtectBound::tensor, "tensor"}};
+
+bool is_protected(const NamedSlice& slice) { return slice.task.empty() && !slice.adapter; }
+
+// 1 at the `count` highest of the scores that are above 0, the first ones of equal scores.
+template <class T>
+std::vector<std::uint8_t> mark_highest(const std::vector<T>& scores, std::int64_t count) {
+  std::vector<T> positive;
+  std::copy_if(scores.begin(), scores.end(), std::back_inserter(positive),
+               [](T score) { return score > 0; });
+  const auto n = std::min(static_cast<std::size_t>(count), positive.size());
+  std::vector<std::uint8_t> marks(scores.size(), 0);
+  if (n == 0) return marks;
+  const auto last = positive.begin() + static_cast<std::ptrdiff_t>(n) - 1;
+  std::nth_element(positive.begin(), last, positive.end(), std::greater<T>());
+  const T lowest = *last;
+  auto equal = n - static_cast<std::size_t>(std::count_if(
+                       positive.begin(), last, [lowest](T score) { return score > lowest; }));
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (scores[i] > lowest) marks[i] = 1;
+    if (scores[i] == lowest && equal > 0) marks[i] = 1, --equal;
+  }
+  return marks;
+}
+
+std::int64_t fraction_of(double fraction, std::size_t count) {
+  return std::llround(fraction * static_cast<double>(count));
+}
+
+// Weights [first, first + size) of a row, and its bias where there is one.
+struct Neuron {
+  std::int64_t first, size;
+  std::int64_t bias = -1;
+};
+
+std::vector<Neuron> neurons_of(const ParameterArena& arena) {
+  constexpr std::string_view kWeight = "weight", kBias = "bias";
+  std::vector<Neuron> neurons;
+  for (const NamedSlice& slice : arena.slices()) {
+    if (!is_protected(slice) || slice.name.ends_with(kBias)) continue;
+    const NamedSlice* bias = nullptr;
+    if (slice.name.ends_with(kWeight)) {
+      const std::string stem = slice.name.substr(0, slice.name.size() - kWeight.size());
+      bias = arena.find(stem + std::string(kBias));
+    }
+    const std::int64_t rows = slice.shape[0], width = slice.size / rows;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      neurons.push_back({slice.offset + r * width, width, bias ? bias->offset + r : -1});
+    }
+  }
+  return neurons;
+}
+
+template <class T>
+std::vector<std::uint8_t> key_weights(const std::vector<ArenaSpan>& shared, const T* importance,
+                                      std::int64_t numel, double fraction) {
+  std::vector<T> scores(static_cast<std::size_t>(numel), T{0});
+  for (const auto& [begin, end] : shared) {
+    std::copy(importance + begin, importance + end, scores.begin() + begin);
+  }
+  const auto count = static_cast<std::size_t>(element_count(shared));
+  return mark_highest(scores, fraction_of(fraction, count));
+}
+
+template <class T>
+std::vector<std::uint8_t> key_neurons(const ParameterArena& arena, const T* importance,
+                                      double fraction) {
+  const std::vector<Neuron> neurons = neurons_of(arena);
+  std::vector<double> scores;
+  for (const auto& [first, size, bias] : neurons) {
+    double sum = bias < 0 ? 0.0 : static_cast<double>(importance[bias]);
+    for (std::int64_t i = first; i < first + size; ++i) sum += static_cast<double>(importance[i]);
+    scores.push_back(sum / static_cast<double>(size + (bias < 0 ? 0 : 1)));
+  }
+  const std::vector<std::uint8_t> chosen =
+      mark_highest(scores, fraction_of(fraction, neurons.size()));
+  std::vector<std::uint8_t> key(static_cast<std::size_t>(arena.numel()), 0);
+  for (std::size_t n = 0; n < neurons.size(); ++n) {
+    const auto& [first, size, bias] = neurons[n];
+    if (chosen[n] == 0) continue;
+    std::fill_n(key.begin() + first, size, std::uint8_t{1});
+    if (bias >= 0) key[static_cast<std::size_t>(bias)] = 1;
+  }
+  return key;
+}
+
+// Cuts key weights of [begin, end) to their bounds; how many were there or beyond.
+template <class T>
+std::int64_t clamp_piece(ArenaSpan span, double max_drift, const std::uint8_t* key, const T* old,
+                         T* theta) {
+  std::int64_t at_bound = 0;
+  for (std::int64_t i = span.begin; i < span.end; ++i) {
+    const double middle = static_cast<double>(old[i]);
+    const double reach = max_drift * std::abs(middle);
+    const T low = static_cast<T>(middle - reach), high = static_cast<T>(middle + reach);
+    const T x = theta[i];
+    const T held = x < low ? low : x > high ? high : x;
+    theta[i] = key[i] != 0 ? held : x;
+    at_bound += key[i] != 0 && (x <= low || x >= high);
+  }
+  return at_bound;
+}
+
+}  // namespace
+
+std::string_view name_of(ProtectMode mode) { return name_in(kModes, mode); }
+std::string_view name_of(ProtectUnit unit) { return name_in(kUnits, unit); }
+std::string_view name_of(ProtectBound bound) { return name_in(kBounds, bound); }
+ProtectMode parse_protect_mode(std::string_view name) { return parse_in(kModes, "mode", name); }
+ProtectUnit parse_protect_unit(std::string_view name) { return parse_in(kUnits, "unit", name); }
+ProtectBound parse_protect_bound(std::string_view name) { return parse_in(kBounds, "bound", name); }
+
+Protection::Protection(const ParameterArena& arena, Tensor theta_old, const Tensor* importance,
+                       const ProtectOptions& options)
+    : options_(options), old_(std::move(theta_old)) {
+  if (!(options.key_fraction > 0 && options.key_fraction <= 1) || !(options.max_drift >= 0) ||
+      !std::isfinite(options.max_drift)) {
+    throw std::invalid_argument(
+        fmt::format("[protect] key_fraction {} must be in (0, 1] and max_drift {} at least 0",
+                    options.key_fraction, options.max_drift));
+  }
+  const auto fits = [&](const Tensor& x) {
+    return x.shape() == arena.values().shape() && x.dtype() == arena.dtype();
+  };
+  if (!fits(old_) || (importance != nullptr && !fits(*importance))) {
+    throw std::invalid_argument("[protect] old weights and importance must be " +
+                                std::string(name_of(arena.dtype())) + " " +
+                                arena.values().shape().text() + " as the model");
+  }
+  if (options.bound == ProtectBound::tensor) {
+    if (options.mode == ProtectMode::freeze) {
+      throw std::invalid_argument("[protect] bound \"tensor\" needs mode \"clamp\"");
+    }
+    list_tensors(arena);
+  } else {
+    if (importance == nullptr) {
+      throw std::invalid_argument("[protect] key weights are chosen by importance: there is none");
+    }
+    choose_keys(arena, *importance);
+  }
+}
+
+void Protection::choose_keys(const ParameterArena& arena, const Tensor& importance) {
+  const std::vector<ArenaSpan> shared = spans_of(arena, is_protected);
+  dispatch(old_.dtype(), "protect", [&]<class T>() {
+    const T* F = importance.data<T>();
+    key_ = options_.unit == ProtectUnit::weight
+               ? key_weights(shared, F, arena.numel(), options_.key_fraction)
+               : key_neurons(arena, F, options_.key_fraction);
+  });
+  for (const ArenaSpan& piece : pieces_of(shared)) {
+    const auto count = std::count(key_.begin() + piece.begin, key_.begin() + piece.end, 1);
+    if (count > 0) pieces_.push_back({piece, 0});
+    protected_ += count;
+  }
+  if (protected_ == 0) {
+    throw std::invalid_argument("[protect] importance is zero everywhere: there is no key weight");
+  }
+}
+
+void Protection::list_tensors(const ParameterArena& arena) {
+  for (const NamedSlice& slice : arena.slices()) {
+    if (!is_protected(slice)) continue;
+    const ArenaSpan whole{slice.offset, slice.offset + slice.size};
+    double squares = 0;
+    for (const ArenaSpan& piece : pieces_of({&whole, 1})) {
+      pieces_.push_back({piece, norms_.size()});
+      dispatch(old_.dtype(), "protect", [&]<class T>() {
+        squares += kernels::best<kernels::Update<T>>().sum_squares(old_.data<T>() + piece.begin,
+                                                                   piece.size());
+      });
+    }
+    norms_.push_back(std::sqrt(squares));
+    protected_ += slice.size;
+  }
+}
+
+void Protection::apply(const Tensor& theta) {
+  if (theta.shape() != old_.shape() || theta.dtype() != old_.dtype()) {
+    throw std::invalid_argument("[protect] theta is " + theta.shape().text() +
+                                ", the old weights are " + old_.shape().text());
+  }
+  if (options_.bound == ProtectBound::weight) {
+    clamp(theta);
+  } else {
+    scale(theta);
+  }
+}
+
+void Protection::clamp(const Tensor& theta) {
+  const double max_drift = options_.mode == ProtectMode::freeze ? 0 : options_.max_drift;
+  std::vector<std::int64_t> counts(pieces_.size());
+  dispatch(theta.dtype(), "protect", [&]<class T>() {
+    parallel_for(static_cast<std::int64_t>(pieces_.size()), 1, [&](std::int64_t p, std::int64_t) {
+      const auto piece = static_cast<std::size_t>(p);
+      counts[piece] =
+          clamp_piece(pieces_[piece].span, max_drift, key_.data(), old_.data<T>(), theta.data<T>());
+    });
+  });
+  at_bound_ = 0;
+  for (const std::int64_t count : counts) at_bound_ += count;
+}
+
+void Protection::scale(const Tensor& theta) {
+  std::vector<double> partial(pieces_.size()), factors(norms_.size(), 0);
+  const auto for_each_piece = [&](const auto& body) {
+    parallel_for(static_cast<std::int64_t>(pieces_.size()), 1, [&](std::int64_t p, std::int64_t) {
+      body(static_cast<std::size_t>(p), pieces_[static_cast<std::size_t>(p)]);
+    });
+  };
+  dispatch(theta.dtype(), "protect", [&]<class T>() {
+    const auto& kernels = kernels::best<kernels::Update<T>>();
+    const T* old = old_.data<T>();
+    T* x = theta.data<T>();
+    for_each_piece([&](std::size_t p, const Piece& piece) {
+      const auto& [begin, end] = piece.span;
+      partial[p] = kernels.sum_squared_differences(x + begin, old + begin, end - begin);
+    });
+    for (std::size_t p = 0; p < pieces_.size(); ++p) factors[pieces_[p].tensor] += partial[p];
+    at_bound_ = 0;
+    for (std::size_t t = 0; t < norms_.size(); ++t) {
+      const double drift = std::sqrt(factors[t]), bound = options_.max_drift * norms_[t];
+      at_bound_ += drift >= bound;
+      factors[t] = drift > bound ? bound / drift : 1;
+    }
+    for_each_piece([&](std::size_t, const Piece& piece) {
+      const double factor = factors[piece.tensor];
+      if (factor == 1) return;
+      for (std::int64_t i = piece.span.begin; i < piece.span.end; ++i) {
+        const double middle = static_cast<double>(old[i]);
+        x[i] = static_cast<T>(middle + factor * (static_cast<double>(x[i]) - middle));
+      }
+    });
+  });
+}
+
+}  // namespace holdfast
