@@ -20,7 +20,6 @@ constexpr std::array<std::pair<AdapterKind, std::string_view>, 4> kKinds = {
      {AdapterKind::houlsby, "houlsby"},
      {AdapterKind::pfeiffer, "pfeiffer"},
      {AdapterKind::lora, "lora"}}};
-constexpr std::int64_t kMaxSize = 1 << 16;
 
 // The parameter W (C, C) of query or value, first row `row` of the stacked (3C, C), plus
 // scale B A: B (C, r), A (r, C).
@@ -43,10 +42,10 @@ void check(const AdapterConfig& config) {
   const auto impossible = [](std::string_view what) {
     throw std::invalid_argument("[adapter] " + std::string(what));
   };
-  if (config.bottleneck() && (config.size < 1 || config.size > kMaxSize))
-    impossible("size must be from 1 to 65536");
+  const auto fits = [](std::int64_t n) { return n >= 1 && n <= AdapterConfig::kMaxSize; };
+  if (config.bottleneck() && !fits(config.size)) impossible("size must be from 1 to 65536");
   if (config.kind != AdapterKind::lora) return;
-  if (config.rank < 1 || config.rank > kMaxSize) impossible("rank must be from 1 to 65536");
+  if (!fits(config.rank)) impossible("rank must be from 1 to 65536");
   if (!(config.alpha > 0) || !std::isfinite(config.alpha)) impossible("alpha must be above 0");
 }
 

@@ -23,6 +23,8 @@ std::string_view name_of(AdapterKind kind);
 AdapterKind parse_adapter(std::string_view name);
 
 struct AdapterConfig {
+  static constexpr std::int64_t kMaxSize = 1 << 16;  // of a bottleneck or rank
+
   AdapterKind kind = AdapterKind::none;
   std::int64_t size = 0;  // channels of the bottleneck; 0: hidden size / 16, at least 1
   std::int64_t rank = 8;  // of lora

@@ -190,6 +190,13 @@ void Model::rename_head(const std::string& from, const std::string& to) {
   copy_arena(*old, *arena_);
 }
 
+void Model::remove_head(const std::string& task) {
+  if (std::erase_if(heads_, [&](const Head& head) { return head.task == task; }) == 0) {
+    throw std::invalid_argument("[model] there is no head \"" + utf8::printable(task) + '"');
+  }
+  rebuild();
+}
+
 Model Model::clone() const {
   Model copy(config_, heads_, adapter_);
   copy.arena_->allocate(dtype());

@@ -68,6 +68,8 @@ class Model {
   /// Rebuilds the arena as add_head() does. Throws std::invalid_argument if `from` is not there or
   /// `to` is.
   void rename_head(const std::string& from, const std::string& to);
+  /// Rebuilds the arena as add_head() does. Throws std::invalid_argument if there is no such head.
+  void remove_head(const std::string& task);
 
   /// Adds an adapter that all heads share. What it adds starts at zero, so that the model computes
   /// the same as before, bit for bit: U = e = 0 and D normal(0, initializer_range), d = 0; B = 0

@@ -1,4 +1,5 @@
-// A model as files: the Hugging Face directory, and beside it the heads of further tasks.
+// A model as files: the Hugging Face directory, and beside it the heads of further tasks and the
+// adapter.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -17,6 +18,7 @@ namespace {
 constexpr std::int64_t kMaxHeadsFile = 16 << 20;  // bytes
 constexpr std::string_view kHeadsJson = "holdfast.json";
 constexpr std::string_view kHeadsFile = "heads.safetensors";
+constexpr std::string_view kAdapterFile = "adapters.safetensors";
 
 std::string in_quotes(std::string_view text) { return '"' + utf8::printable(text) + '"'; }
 
@@ -26,16 +28,63 @@ std::string join(const std::vector<std::string>& parts) {
   return out;
 }
 
+// What holdfast.json says.
 struct HeadList {
   std::string primary;  // the task of the classifier in model.safetensors; empty if there is none
   std::vector<Head> heads;
+  AdapterConfig adapter;
 };
+
+std::string_view activation_of(const AdapterConfig& adapter) {
+  return adapter.activation() == Activation::relu ? "relu" : "gelu";
+}
+
+Json adapter_json(const AdapterConfig& adapter) {
+  Json json = Json::object({{"kind", name_of(adapter.kind)}});
+  if (adapter.bottleneck()) {
+    json.set("size", adapter.size).set("activation", activation_of(adapter));
+  } else {
+    json.set("rank", adapter.rank).set("alpha", adapter.alpha);
+  }
+  return json.set("note",
+                  "config.json and model.safetensors are the base without the adapter, which is in "
+                  "adapters.safetensors and read by holdfast alone");
+}
+
+AdapterConfig read_adapter(const Json& json) {
+  AdapterConfig adapter;
+  try {
+    adapter.kind = parse_adapter(json.at("kind").as_string());
+  } catch (const std::invalid_argument&) {
+    throw json.at("kind").error("is no kind of adapter that this holdfast knows");
+  }
+  const auto count = [&](const char* key) {
+    const std::int64_t value = json.at(key).as_int64();
+    if (value < 1 || value > AdapterConfig::kMaxSize)
+      throw json.at(key).error("must be from 1 to " + std::to_string(AdapterConfig::kMaxSize));
+    return value;
+  };
+  if (adapter.bottleneck()) {
+    adapter.size = count("size");
+    if (json.at("activation").as_string() != activation_of(adapter))
+      throw json.at("activation").error("must be " + std::string(activation_of(adapter)));
+  } else if (adapter.kind == AdapterKind::lora) {
+    adapter.rank = count("rank");
+    adapter.alpha = json.at("alpha").as_double();
+    if (!(adapter.alpha > 0)) throw json.at("alpha").error("must be above 0");
+  } else {
+    throw json.at("kind").error("must name an adapter");
+  }
+  return adapter;
+}
 
 HeadList read_head_list(const std::filesystem::path& path) {
   const Json json = Json::parse(read_file(path, kMaxHeadsFile), utf8::printable(path.string()));
-  if (json.at("version").as_int64() != 1)
-    throw json.at("version").error("must be 1: made by a newer holdfast");
-  HeadList list{.primary = json.at("primary").as_string(), .heads = {}};
+  const std::int64_t version = json.at("version").as_int64();
+  if (version != 1 && version != 2)
+    throw json.at("version").error("must be 1 or 2: made by a newer holdfast");
+  HeadList list{.primary = json.at("primary").as_string(), .heads = {}, .adapter = {}};
+  if (version == 2) list.adapter = read_adapter(json.at("adapter"));
   for (const Json& head : json.at("heads").array()) {
     Head& out = list.heads.emplace_back();
     out.task = head.at("task").as_string();
@@ -51,7 +100,8 @@ HeadList read_head_list(const std::filesystem::path& path) {
       throw head.error("is a second head of its task");
   }
   const auto is_primary = [&](const Head& head) { return head.task == list.primary; };
-  if (std::none_of(list.heads.begin(), list.heads.end(), is_primary)) {
+  const bool bare = list.heads.empty() && list.primary.empty() && version == 2;
+  if (!bare && std::none_of(list.heads.begin(), list.heads.end(), is_primary)) {
     throw json.at("primary").error("is " + in_quotes(list.primary) +
                                    ", which is none of the heads");
   }
@@ -85,10 +135,12 @@ HeadList read_heads(const std::filesystem::path& directory, const BertConfig& co
   HeadList list;
   if (std::filesystem::exists(file)) {
     list = read_head_list(file);
-    weights.add_file(directory / kHeadsFile);
+    if (!list.heads.empty()) weights.add_file(directory / kHeadsFile);
+    if (list.adapter.kind != AdapterKind::none) weights.add_file(directory / kAdapterFile);
   } else if (has_classifier) {
     list = {.primary = "default",
-            .heads = {{.task = "default", .labels = classifier_labels(config, weights)}}};
+            .heads = {{.task = "default", .labels = classifier_labels(config, weights)}},
+            .adapter = {}};
   }
   for (const Head& head : list.heads) {
     if (head.task != list.primary) continue;
@@ -185,7 +237,7 @@ Model Model::load(const std::filesystem::path& directory, DType dtype, Notices* 
   const BertConfig config = BertConfig::load(directory / "config.json");
   Weights weights(directory, notes);
   const HeadList list = read_heads(directory, config, weights);
-  Model model(config, list.heads);
+  Model model(config, list.heads, list.adapter);
   const FitCheck fit(*model.arena_, list.primary, weights,
                      notes);  // before memory is taken for what a file claims
   model.arena_->allocate(dtype);
@@ -221,10 +273,13 @@ void Model::save(const std::filesystem::path& directory, std::string_view task) 
   if (primary == nullptr && !(task.empty() && heads_.empty())) {
     throw std::invalid_argument("[model] there is no head " + in_quotes(task));
   }
-  std::vector<std::pair<std::string, Tensor>> model, heads;
+  std::vector<std::pair<std::string, Tensor>> model, heads, adapters;
   for (const NamedSlice& slice : arena_->slices()) {
-    if (slice.task.empty() || slice.task == task)
+    if (slice.adapter) {
+      adapters.emplace_back(slice.name, arena_->value(slice));
+    } else if (slice.task.empty() || slice.task == task) {
       model.emplace_back(file_name(slice, task), arena_->value(slice));
+    }
     if (!slice.task.empty()) heads.emplace_back(slice.name, arena_->value(slice));
   }
   const std::map<std::string, std::string> metadata = {{"format", "pt"}};
@@ -232,19 +287,29 @@ void Model::save(const std::filesystem::path& directory, std::string_view task) 
   write_safetensors(directory / "model.safetensors", model, metadata);
   config_.save(directory / "config.json",
                primary == nullptr ? std::vector<std::string>{} : primary->labels, dtype());
-  if (primary == nullptr) {
-    std::filesystem::remove(directory / kHeadsFile);
+  const auto write_or_remove = [&](std::string_view name, const auto& tensors) {
+    if (tensors.empty()) {
+      std::filesystem::remove(directory / name);
+    } else {
+      write_safetensors(directory / name, tensors, metadata);
+    }
+  };
+  write_or_remove(kHeadsFile, heads);
+  write_or_remove(kAdapterFile, adapters);
+  if (heads.empty() && adapters.empty()) {
     std::filesystem::remove(directory / kHeadsJson);
     return;
   }
-  write_safetensors(directory / kHeadsFile, heads, metadata);
   Json list = Json::list();
   for (const Head& each : heads_) {
     Json labels = Json::list();
     for (const std::string& label : each.labels) labels.push_back(label);
     list.push_back(Json::object({{"task", each.task}, {"labels", std::move(labels)}}));
   }
-  const Json json = Json::object({{"version", 1}, {"primary", task}, {"heads", std::move(list)}});
+  // Version 2 says: a reader that does not know adapters must not compute with the base alone.
+  Json json = Json::object(
+      {{"version", adapters.empty() ? 1 : 2}, {"primary", task}, {"heads", std::move(list)}});
+  if (!adapters.empty()) json.set("adapter", adapter_json(adapter_));
   write_file(directory / kHeadsJson, json.dump(2) + "\n");
 }
 
