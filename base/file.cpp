@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -152,6 +153,33 @@ std::string read_file(const fs::path& path, std::int64_t max_bytes) {
   std::string contents(static_cast<std::size_t>(file.size()), '\0');
   file.read(0, std::as_writable_bytes(std::span(contents)));
   return contents;
+}
+
+void probe_folder(const fs::path& folder) {
+  fs::path nearest = folder.empty() ? fs::path(".") : folder;
+  std::error_code ignored;
+  while (!fs::exists(fs::symlink_status(nearest, ignored)) && parent_of(nearest) != nearest) {
+    nearest = parent_of(nearest);
+  }
+  if (!fs::is_directory(nearest, ignored)) {
+    fail("create", folder, quoted(nearest) + " is not a folder");
+  }
+  const fs::path entry = temporary_name(nearest / "entry");
+  if (::mkdir(entry.c_str(), 0777) != 0) {
+    fail_errno("create", folder, errno);
+  }
+  ::rmdir(entry.c_str());
+}
+
+Descriptor try_lock(const fs::path& path) {
+  Descriptor lock(
+      retry([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666); }));
+  if (lock.get() < 0) {
+    fail_errno("write", path, errno);
+  }
+  const bool held =
+      retry([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB); }) != 0 && errno == EWOULDBLOCK;
+  return held ? Descriptor() : std::move(lock);
 }
 
 FileWriter::FileWriter(fs::path path) : path_(std::move(path)) {

@@ -66,6 +66,15 @@ class FileWriter {
   Descriptor descriptor_;
 };
 
+/// Throws unless entries can be made in `folder`, or `folder` itself where it does not exist yet:
+/// makes one in the nearest folder that exists, and takes it away again.
+void probe_folder(const std::filesystem::path& folder);
+
+/// Creates `path` where it is absent and locks it until the descriptor closes; none (below 0) when
+/// another process, or another descriptor of this one, holds it. Where the file system knows no
+/// locks everybody gets one. The file stays: a process that died holds nothing.
+Descriptor try_lock(const std::filesystem::path& path);
+
 /// Replaces or creates `path` with `contents`, as FileWriter does.
 void write_file(const std::filesystem::path& path, std::string_view contents);
 

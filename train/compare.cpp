@@ -311,6 +311,7 @@ CompareResult compare_recipe(const Recipe& recipe, const CompareOptions& options
   const std::filesystem::path output = recipe.output;
   CompareResult result;
   std::unique_ptr<Ledger> ledger;
+  Descriptor lock;  // the output folder is this comparison's
   try {
     Recipe seeded = recipe;
     for (std::int64_t i = 0; i < options.seeds; ++i) {
@@ -318,7 +319,7 @@ CompareResult compare_recipe(const Recipe& recipe, const CompareOptions& options
       const Inputs inputs = open_inputs(seeded, hooks);
       seeded.threads = thread_count();
       if (!ledger) {
-        begin_output(output);
+        lock = begin_output(output);
         ledger = std::make_unique<Ledger>(output / "ledger.jsonl");
         ledger->write("compare", Json::object({{"recipe", recipe_hash(recipe)}}));
         write_file(output / "recipe.toml", to_toml(resolve(recipe, inputs)).dump());

@@ -5,11 +5,14 @@
 #include <system_error>
 
 #include "base/utf8.h"
+#include "train/progress.h"
 
 namespace holdfast {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kLock = ".holdfast.lock";  // also the mark of a folder that is ours
 
 std::runtime_error refuse(const fs::path& output, const std::string& fact) {
   return std::runtime_error("output " + utf8::printable(output.string()) + ' ' + fact);
@@ -27,6 +30,7 @@ void check_output(const fs::path& output, const fs::path& model) {
   std::error_code error;
   const fs::file_status status = fs::status(output, error);
   if (!fs::exists(status)) {
+    probe_folder(output);
     return;
   }
   if (!fs::is_directory(status)) {
@@ -35,14 +39,21 @@ void check_output(const fs::path& output, const fs::path& model) {
   if (lies_in(model, output)) {
     throw refuse(output, "would overwrite the model that is read: choose another folder");
   }
-  const bool earlier = fs::exists(output / "ledger.jsonl") || fs::exists(output / "metrics.json");
+  const bool earlier = fs::exists(output / "ledger.jsonl") || fs::exists(output / "metrics.json") ||
+                       fs::exists(output / kLock);
   if (!earlier && !fs::is_empty(output)) {
     throw refuse(output, "is not empty and holds no earlier run: choose another folder");
   }
+  probe_folder(output);
 }
 
-void begin_output(const fs::path& output) {
+Descriptor begin_output(const fs::path& output) {
   fs::create_directories(output);
+  Descriptor lock = try_lock(output / kLock);
+  if (lock.get() < 0) {
+    throw Refused("output " + utf8::printable(output.string()) +
+                  " is in use by another run: wait for its end, or choose another folder");
+  }
   for (const char* name : {"metrics.json", "result.json", "recipe.toml", "replay.csv",
                            "report.html", "ledger.jsonl"}) {
     fs::remove(output / name);
@@ -53,6 +64,7 @@ void begin_output(const fs::path& output) {
       fs::remove(entry.path());
     }
   }
+  return lock;
 }
 
 }  // namespace holdfast

@@ -3,13 +3,17 @@
 
 #include <filesystem>
 
+#include "base/file.h"
+
 namespace holdfast {
 
-/// Throws std::runtime_error when `output` may not be written into: it is not a folder, it holds
-/// files but no earlier run's (ledger.jsonl or metrics.json), or `model`, which is read, is in it.
+/// Throws std::runtime_error when `output` may not be written into: it is not a folder or cannot
+/// become one, it holds files but no earlier run's (ledger.jsonl, metrics.json or the lock), or
+/// `model`, which is read, is in it. Leaves nothing behind.
 void check_output(const std::filesystem::path& output, const std::filesystem::path& model);
 
-/// Creates the folder, or takes an earlier run's results away, all but its model.
-void begin_output(const std::filesystem::path& output);
+/// Creates the folder, or takes an earlier run's results away, all but its model. The folder
+/// belongs to the caller until the descriptor closes; throws Refused while it is another's.
+[[nodiscard]] Descriptor begin_output(const std::filesystem::path& output);
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,13 @@ struct Hooks {
   /// When it becomes true the step is finished, the model saved as usual and the result
   /// interrupted.
   const std::atomic<bool>* stop = nullptr;
+};
+
+/// Thrown before the first step: usage, recipe or an input file (exit status 2). Nothing has been
+/// written then. Whatever else a run throws came later (exit status 1).
+class Refused : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
 };
 
 /// Thrown within a run that was asked to stop; what is done is kept.

@@ -56,6 +56,7 @@ class Run {
   Model model_;
   RunResult result_;
   std::unique_ptr<Ledger> ledger_;
+  Descriptor lock_;  // the output folder is this run's
   std::vector<Memory> memories_;
   std::unique_ptr<EwcPenalty> ewc_;
   std::unique_ptr<BalanceController> controller_;
@@ -87,7 +88,7 @@ void Run::begin() {
     result.name = task.name;
     result.old = task.old;
   }
-  begin_output(recipe_.output);
+  lock_ = begin_output(recipe_.output);
   ledger_ = std::make_unique<Ledger>(std::filesystem::path(recipe_.output) / "ledger.jsonl");
   ledger_->write("run", Json::object({{"seed", recipe_.seed},
                                       {"steps", recipe_.training.steps},

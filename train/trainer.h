@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -64,13 +63,6 @@ struct RunResult {
   std::vector<std::string> notices;
 
   const TaskResult& fresh() const { return tasks.back(); }
-};
-
-/// Thrown before the first step: usage, recipe or an input file (exit status 2). Nothing has been
-/// written then. Whatever else run_recipe() throws came later (exit status 1).
-class Refused : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
 };
 
 /// Runs a recipe and writes its output folder. An output folder that is neither empty nor an

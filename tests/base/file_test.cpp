@@ -228,5 +228,42 @@ TEST(DirectoryWriter, RefusesPlacesThatAreNoFolder) {
   EXPECT_EQ(folder.entries(), 2);
 }
 
+TEST(ProbeFolder, FindsOutWithoutLeavingAnything) {
+  const TemporaryFolder folder;
+  write_file(folder / "file", "x");
+  fs::create_symlink("nowhere", folder / "link");
+  probe_folder(folder.path());
+  probe_folder(folder / "a/b/c");
+  expect_error<std::runtime_error>("file", "file' is not a folder",
+                                   [&] { probe_folder(folder / "file"); });
+  expect_error<std::runtime_error>("below a file", "file' is not a folder",
+                                   [&] { probe_folder(folder / "file/a/b"); });
+  expect_error<std::runtime_error>("link to nothing", "link' is not a folder",
+                                   [&] { probe_folder(folder / "link"); });
+  expect_error<std::runtime_error>("no files here", "cannot create '/proc/holdfast/out'",
+                                   [&] { probe_folder("/proc/holdfast/out"); });
+  EXPECT_EQ(folder.entries(), 2);
+}
+
+TEST(ProbeFolder, SeesMissingPermission) {
+  if (::geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
+  const TemporaryFolder folder;
+  fs::create_directory(folder / "closed");
+  fs::permissions(folder / "closed", fs::perms::owner_read | fs::perms::owner_exec);
+  expect_error<std::runtime_error>("closed", "permission denied",
+                                   [&] { probe_folder(folder / "closed/out"); });
+  fs::permissions(folder / "closed", fs::perms::owner_all);
+}
+
+TEST(TryLock, OneHolderAtATimeAndLeftOverFilesDoNoHarm) {
+  const TemporaryFolder folder;
+  for (int round = 0; round < 2; ++round) {
+    const Descriptor first = try_lock(folder / "lock");
+    EXPECT_GE(first.get(), 0);
+    EXPECT_LT(try_lock(folder / "lock").get(), 0);
+  }
+  EXPECT_TRUE(fs::exists(folder / "lock"));
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -126,6 +126,50 @@ TEST(Compare, RefusesAListOfRatesWithoutValidation) {
   expect_error<Refused>("no valid", "needs valid", [&] { compare_recipe(recipe); });
   EXPECT_FALSE(std::filesystem::exists(files.path("out")));
 }
+TEST(Compare, RunsAnArmAgainWhoseResultIsDamaged) {
+  const RunFixture files;
+  const CompareResult first = compare_recipe(files.full());
+  const std::filesystem::path arm = files.path("out") / "naive-0.001";
+  const std::string whole = file_text(arm / "result.json");
+  for (const std::string& damaged :
+       {std::string(), whole.substr(0, whole.size() / 2), std::string("{\"key\": 3}"),
+        std::string(whole).replace(whole.find("\"steps\""), 7, "\"staps\"")}) {
+    write_file(arm / "result.json", damaged);
+    const CompareResult again = compare_recipe(files.full());
+    EXPECT_EQ(again.first().naive[0].tasks[0].after->predictions,
+              first.first().naive[0].tasks[0].after->predictions);
+    EXPECT_NE(file_text(arm / "result.json"), damaged);
+  }
+}
+
+TEST(Compare, RatesThatDifferInTheLastDigitHaveFoldersOfTheirOwn) {
+  const RunFixture files;
+  Recipe recipe = files.full();
+  recipe.learning_rate.naive = {1e-3, 1.0000001e-3};
+  compare_recipe(recipe);
+  EXPECT_TRUE(std::filesystem::exists(files.path("out") / "naive-0.001/result.json"));
+  EXPECT_TRUE(std::filesystem::exists(files.path("out") / "naive-0.0010000001/result.json"));
+}
+
+TEST(Compare, AnotherVersionsArmsAreNotReadBack) {
+  const RunFixture files;
+  compare_recipe(files.full());
+  const std::filesystem::path result = files.path("out") / "recipe/result.json";
+  const Json json = Json::parse(file_text(result), "result.json");
+  EXPECT_NE(json.at("key").as_string().find(version()), std::string::npos);
+}
+
+TEST(Compare, RefusesAFolderThatHoldsItsStart) {
+  const RunFixture files;
+  run_recipe(files.plain("start"));
+  Recipe recipe = files.full("start");
+  recipe.model = files.path("start") / "model";
+  const std::string weights = model_of(files.path("start"));
+  expect_error<Refused>("the start", "would overwrite the model", [&] { compare_recipe(recipe); });
+  EXPECT_EQ(model_of(files.path("start")), weights);
+  EXPECT_TRUE(std::filesystem::exists(files.path("start") / "metrics.json"));
+}
+
 
 }  // namespace
 }  // namespace holdfast

@@ -7,6 +7,7 @@
 #include "tests/train/run_fixture.h"
 #include "train/metrics.h"
 
+#include "train/output.h"
 namespace holdfast {
 namespace {
 
@@ -266,6 +267,38 @@ TEST(Trainer, RefusesOutputsThatAreNotItsOwn) {
 }
 
 TEST(Trainer, ChecksWithoutWriting) {
+TEST(Trainer, RefusesOutputsThatCannotBeMade) {
+  const RunFixture files;
+  const long before = files.folder().entries();
+  Recipe recipe = files.full();
+  recipe.model = files.path("nowhere");  // not looked at: the output is checked first
+  recipe.output = files.path("news_test.csv") / "out";
+  expect_error<Refused>("below a file", "is not a folder", [&] { run_recipe(recipe); });
+  expect_error<Refused>("below a file", "is not a folder", [&] { compare_recipe(recipe); });
+  recipe.output = "/proc/holdfast/out";
+  expect_error<Refused>("no files here", "cannot create", [&] { run_recipe(recipe); });
+  EXPECT_EQ(files.folder().entries(), before);
+}
+
+TEST(Trainer, RefusesAFolderThatAnotherRunIsWriting) {
+  const RunFixture files;
+  Recipe recipe = files.plain();
+  run_recipe(recipe);
+  const std::string weights = weights_of(files.path("out"));
+  {
+    const Descriptor other = begin_output(recipe.output);
+    expect_error<Refused>("run", "in use by another run", [&] { run_recipe(recipe); });
+    expect_error<Refused>("compare", "in use by another run", [&] { compare_recipe(recipe); });
+  }
+  EXPECT_EQ(weights_of(files.path("out")), weights);
+  EXPECT_EQ(run_recipe(recipe).steps, 10);  // what a run leaves holds nobody off
+  const std::filesystem::path fresh = files.path("stopped");
+  std::filesystem::create_directory(fresh);
+  { const Descriptor stopped_at_once = try_lock(fresh / ".holdfast.lock"); }
+  recipe.output = fresh;
+  EXPECT_EQ(run_recipe(recipe).steps, 10);
+}
+
   const RunFixture files;
   Recipe recipe = files.full();
   recipe.training.steps = 0;
