@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/run.h"
 #include "cli/table.h"
+#include "train/memory.h"
 #include "train/statistics.h"
 
 namespace holdfast::cli {
@@ -46,15 +47,14 @@ double tokens_per_step(const Recipe& recipe, const Inputs& inputs) {
   return mean * static_cast<double>(recipe.training.batch_size);
 }
 
-/// Weights, gradients and two moments (and EWC's anchor and importance), and what the backward pass
-/// of one batch keeps: about 9 hidden and 2 intermediate rows a token and layer.
+/// The model's buffers, and what the backward pass of one batch keeps: about 9 hidden and 2
+/// intermediate rows a token and layer.
 double memory_estimate(const Recipe& recipe, const Inputs& inputs) {
   const BertConfig& config = inputs.model.config();
-  const auto parameters = static_cast<double>(inputs.model.arena().numel());
   const auto row = static_cast<double>(9 * config.hidden_size + 2 * config.intermediate_size);
   const double element = recipe.precision == DType::f64 ? 8 : 4;
-  return element * (parameters * (recipe.ewc ? 7 : 5) +
-                    tokens_per_step(recipe, inputs) * static_cast<double>(config.layers) * row);
+  return static_cast<double>(model_buffer_bytes(recipe, inputs.model)) +
+         element * tokens_per_step(recipe, inputs) * static_cast<double>(config.layers) * row;
 }
 
 Plan plan_of(const Recipe& recipe, const Inputs& inputs) {

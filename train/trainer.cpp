@@ -15,6 +15,7 @@
 #include "tensor/storage.h"
 #include "train/fisher.h"
 #include "train/ledger.h"
+#include "train/memory.h"
 #include "train/metrics.h"
 #include "train/output.h"
 #include "train/replay.h"
@@ -336,13 +337,15 @@ Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds) tr
   const Stopwatch watch;
   check_output(recipe.output, recipe.model);
   const ThreadChoice choice = use_threads(recipe.threads);
-  set_memory_budget(recipe.training.memory_budget);
+  set_memory_budget(0);
   Inputs inputs =
       load_inputs(recipe, [&](const std::string& file, std::int64_t done, std::int64_t total) {
         if (hooks.progress) {
           hooks.progress({.phase = "read", .detail = file, .done = done, .total = total});
         }
       });
+  check_memory_budget(recipe, inputs.model);
+  set_memory_budget(recipe.training.memory_budget);
   for (const TaskData& task : inputs.tasks) {
     if (task.old && recipe.replay) {
       texts_to_keep(*recipe.replay, task);

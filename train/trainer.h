@@ -76,7 +76,8 @@ RunResult check_recipe(const Recipe& recipe, const Hooks& hooks = {});
 
 // What run_recipe() is made of, for several runs on the same inputs (train/compare).
 
-/// Sets threads and memory budget, checks the output folder and reads all files. Throws Refused.
+/// Sets threads and memory budget, checks the output folder and reads all files; the budget must
+/// hold the model's buffers. Throws Refused.
 Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds = nullptr);
 /// The recipe with its number of steps and its evaluation interval.
 Recipe resolve(Recipe recipe, const Inputs& inputs);
