@@ -38,7 +38,7 @@ std::string arms_text(const SeedComparison& seed) {
   Table table(std::move(header));
   for (std::size_t i = 0; i < seed.naive.size(); ++i)
     add_arm(table,
-            fmt::format("naive at {:g}{}", seed.naive[i].recipe.learning_rate.rate,
+            fmt::format("naive at {}{}", seed.naive[i].recipe.learning_rate.rate,
                         i == seed.chosen ? " *" : ""),
             seed.naive[i]);
   add_arm(table, "recipe", seed.recipe);

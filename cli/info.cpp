@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "base/utf8.h"
+#include "base/version.h"
 #include "cli/command.h"
 #include "cli/table.h"
 #include "nn/model.h"
@@ -33,7 +34,7 @@ std::string compiler() {
 }
 
 Json build_facts() {
-  return Json::object({{"version", HOLDFAST_VERSION},
+  return Json::object({{"version", version()},
                        {"compiler", compiler()},
                        {"cpu", cpu_name()},
                        {"instruction_set", name_of(isa())},

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/utf8.h"
+#include "base/version.h"
 #include "cli/command.h"
 #include "cli/table.h"
 #include "train/trainer.h"
@@ -60,7 +61,7 @@ std::vector<std::string> arguments(int argc, char** argv) {
 int run(int argc, char** argv) {
   CLI::App app{"Fine-tunes BERT classifiers on a new task without forgetting the old one.",
                "holdfast"};
-  app.set_version_flag("--version", "holdfast " HOLDFAST_VERSION);
+  app.set_version_flag("--version", "holdfast " + std::string(version()));
   app.require_subcommand(0, 1);
   Common common;
   const std::vector<Command> commands = {

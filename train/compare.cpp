@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/parallel.h"
+#include "base/version.h"
 #include "train/ledger.h"
 #include "train/metrics.h"
 #include "train/output.h"
@@ -83,7 +84,7 @@ class Arms {
 
 std::string result_key(const Recipe& recipe, const std::string& digest) {
   // Threads change no bit, but the times that are compared.
-  return fmt::format("{}-{}-{}", recipe_hash(recipe), digest, thread_count());
+  return fmt::format("{}-{}-{}-{}", version(), recipe_hash(recipe), digest, thread_count());
 }
 
 std::optional<RunResult> Arms::read_back(const Recipe& recipe) const {
@@ -221,7 +222,7 @@ SeedComparison compare_seed(const Recipe& recipe, const CompareOptions& options,
   SeedComparison seed;
   seed.seed = recipe.seed;
   for (const double rate : recipe.learning_rate.naive) {
-    seed.naive.push_back(arms.run(fmt::format("naive-{:g}", rate), naive_recipe(recipe, rate)));
+    seed.naive.push_back(arms.run(fmt::format("naive-{}", rate), naive_recipe(recipe, rate)));
   }
   seed.chosen = choose_naive(seed.naive);
   seed.recipe = arms.run("recipe", recipe);

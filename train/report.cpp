@@ -282,7 +282,7 @@ std::string training(const RunResult& run) {
 }
 
 std::string arm_name(const RunResult& run) {
-  return fmt::format("naive at {:g}", run.recipe.learning_rate.rate);
+  return fmt::format("naive at {}", run.recipe.learning_rate.rate);
 }
 
 std::string arms_table(const SeedComparison& seed) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/version.h"
 #include "tests/reference/expect_error.h"
 #include "tests/train/run_fixture.h"
 

@@ -1,0 +1,7 @@
+#include "base/version.h"
+
+namespace holdfast {
+
+std::string_view version() { return HOLDFAST_VERSION; }
+
+}  // namespace holdfast
