@@ -227,7 +227,7 @@ SeedComparison compare_seed(const Recipe& recipe, const CompareOptions& options,
   seed.chosen = choose_naive(seed.naive);
   seed.recipe = arms.run("recipe", recipe);
   const RunResult& naive = seed.chosen_naive();
-  seed.overhead = seed.recipe.seconds.computing() / naive.seconds.computing() - 1;
+  seed.overhead = seed.recipe.seconds.computing() / naive.seconds.plain() - 1;
   seed.overhead_per_token = (1 + seed.overhead) * static_cast<double>(naive.tokens) /
                                 static_cast<double>(seed.recipe.tokens) -
                             1;
@@ -311,8 +311,8 @@ CompareResult compare_recipe(const Recipe& recipe, const CompareOptions& options
   check_options(recipe, options);
   const std::filesystem::path output = recipe.output;
   CompareResult result;
-  std::unique_ptr<Ledger> ledger;
   Descriptor lock;  // the output folder is this comparison's
+  std::unique_ptr<Ledger> ledger;
   try {
     Recipe seeded = recipe;
     for (std::int64_t i = 0; i < options.seeds; ++i) {

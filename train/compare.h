@@ -33,7 +33,9 @@ struct SeedComparison {
   std::size_t chosen = 0;  // naive: the best new validation accuracy; of equal ones the lower rate
   RunResult recipe;
   std::vector<MeasureWorth> leave_one_out;
-  double overhead = 0;            // computing seconds of recipe / chosen naive - 1
+  /// Seconds of all that the recipe computes (Seconds::computing) / those of the chosen naive arm
+  /// without its watching of old tasks (Seconds::plain) - 1.
+  double overhead = 0;
   double overhead_per_token = 0;  // the same a token trained on
 
   const RunResult& chosen_naive() const { return naive[chosen]; }

@@ -55,6 +55,7 @@ Json seconds_json(const Seconds& seconds) {
   return Json::object({{"train", seconds.train},
                        {"fisher", seconds.fisher},
                        {"evaluate", seconds.evaluate},
+                       {"evaluate_old", seconds.evaluate_old},
                        {"test", seconds.test},
                        {"select", seconds.select},
                        {"read", seconds.read},

@@ -368,7 +368,8 @@ std::string report_html(const CompareResult& comparison) {
                       "; naive " + accuracy(other.after));
   }
   body += card("Time", points(seed.overhead) + "%",
-               fmt::format("against naive, all that the recipe computes; {}% a token",
+               fmt::format("all that the recipe computes against naive's steps and evaluations of "
+                           "the new task alone; {}% a token",
                            points(seed.overhead_per_token)));
   body += "</div>\n<h2>While training</h2>\n";
   Chart chart{"Validation accuracy: the recipe, and naive fine-tuning (dashed)", "step", true, {}};

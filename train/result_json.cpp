@@ -61,6 +61,7 @@ void fields(Archive& archive, Seconds& x) {
   archive("fisher", x.fisher);
   archive("train", x.train);
   archive("evaluate", x.evaluate);
+  archive("evaluate_old", x.evaluate_old);
   archive("test", x.test);
   archive("save", x.save);
 }

@@ -56,8 +56,8 @@ class Run {
   const RunResult* earlier_;
   Model model_;
   RunResult result_;
-  std::unique_ptr<Ledger> ledger_;
   Descriptor lock_;  // the output folder is this run's
+  std::unique_ptr<Ledger> ledger_;
   std::vector<Memory> memories_;
   std::unique_ptr<EwcPenalty> ewc_;
   std::unique_ptr<BalanceController> controller_;
@@ -226,7 +226,7 @@ void Run::train() {
 // Both tasks' validation splits, a point of the curve; step 0 is before training.
 void Run::validate(std::int64_t step) {
   const Timed timed(result_.seconds.evaluate);
-  validation_ = measure_validation(model_, inputs_, hooks_);
+  validation_ = measure_validation(model_, inputs_, hooks_, result_.seconds.evaluate_old);
   for (const Evaluation& evaluation : validation_) {
     for (TaskResult& task : result_.tasks) {
       if (task.name == evaluation.task) {

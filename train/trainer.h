@@ -37,11 +37,14 @@ struct TaskResult {
 /// Seconds of the parts of a run.
 struct Seconds {
   double read = 0, select = 0, fisher = 0, train = 0;
-  double evaluate = 0;  // of the validation splits, which decide
-  double test = 0;      // of the test splits, which only measure
+  double evaluate = 0;      // of the validation splits, which decide
+  double evaluate_old = 0;  // the part of `evaluate` that watches old tasks
+  double test = 0;          // of the test splits, which only measure
   double save = 0;
   /// What a comparison of two arms counts: all but reading, testing and saving.
   double computing() const { return select + fisher + train + evaluate; }
+  /// The same without watching old tasks, which plain fine-tuning would not do.
+  double plain() const { return computing() - evaluate_old; }
 };
 
 struct RunResult {

@@ -25,10 +25,13 @@ Evaluation measure(Model& model, const TaskData& task, const std::vector<Sample>
   return evaluate(model, *model.head(task.name), samples, tell);
 }
 
-std::vector<Evaluation> measure_validation(Model& model, const Inputs& inputs, const Hooks& hooks) {
+std::vector<Evaluation> measure_validation(Model& model, const Inputs& inputs, const Hooks& hooks,
+                                           double& old_seconds) {
   std::vector<Evaluation> evaluations;
+  double new_seconds = 0;
   for (const TaskData& task : inputs.tasks) {
     if (!task.valid.empty()) {
+      const Timed timed(task.old ? old_seconds : new_seconds);
       evaluations.push_back(measure(model, task, task.valid, "evaluate", hooks));
     }
   }

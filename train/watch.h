@@ -19,8 +19,10 @@ namespace holdfast {
 Evaluation measure(Model& model, const TaskData& task, const std::vector<Sample>& samples,
                    const char* phase, const Hooks& hooks);
 
-/// The validation splits of the tasks that have one, in order.
-std::vector<Evaluation> measure_validation(Model& model, const Inputs& inputs, const Hooks& hooks);
+/// The validation splits of the tasks that have one, in order; adds the time of old tasks to
+/// `old_seconds`.
+std::vector<Evaluation> measure_validation(Model& model, const Inputs& inputs, const Hooks& hooks,
+                                           double& old_seconds);
 
 /// The point of a curve that these make.
 CurvePoint curve_point(std::int64_t step, double share, const std::vector<Evaluation>& evaluations);

@@ -34,7 +34,13 @@ TEST(Compare, RunsEveryArmFromTheSameStart) {
   EXPECT_EQ(seed.leave_one_out[2].without.recipe.learning_rate.rate,
             seed.chosen_naive().recipe.learning_rate.rate);
   EXPECT_NEAR(1 + seed.overhead,
-              seed.recipe.seconds.computing() / seed.chosen_naive().seconds.computing(), 1e-12);
+              seed.recipe.seconds.computing() / seed.chosen_naive().seconds.plain(), 1e-12);
+  EXPECT_GT(seed.chosen_naive().seconds.evaluate_old, 0);
+  EXPECT_NEAR(seed.chosen_naive().seconds.plain(),
+              seed.chosen_naive().seconds.train + seed.chosen_naive().seconds.evaluate -
+                  seed.chosen_naive().seconds.evaluate_old,
+              1e-12);
+  EXPECT_LT(seed.chosen_naive().seconds.evaluate_old, seed.chosen_naive().seconds.evaluate);
   const Json metrics = Json::parse(file_text(files.path("out") / "metrics.json"), "metrics.json");
   for (const char* key : {"naive", "recipe", "leave_one_out", "overhead", "overhead_per_token"}) {
     EXPECT_NE(metrics.find(key), nullptr) << key;
@@ -120,13 +126,6 @@ TEST(Compare, GoesOnWhereItWasStopped) {
   EXPECT_EQ(result.first().recipe.steps, 10);
 }
 
-TEST(Compare, RefusesAListOfRatesWithoutValidation) {
-  const RunFixture files;
-  Recipe recipe = files.full();
-  recipe.fresh.valid.clear();
-  expect_error<Refused>("no valid", "needs valid", [&] { compare_recipe(recipe); });
-  EXPECT_FALSE(std::filesystem::exists(files.path("out")));
-}
 TEST(Compare, RunsAnArmAgainWhoseResultIsDamaged) {
   const RunFixture files;
   const CompareResult first = compare_recipe(files.full());
@@ -171,6 +170,13 @@ TEST(Compare, RefusesAFolderThatHoldsItsStart) {
   EXPECT_TRUE(std::filesystem::exists(files.path("start") / "metrics.json"));
 }
 
+TEST(Compare, RefusesAListOfRatesWithoutValidation) {
+  const RunFixture files;
+  Recipe recipe = files.full();
+  recipe.fresh.valid.clear();
+  expect_error<Refused>("no valid", "needs valid", [&] { compare_recipe(recipe); });
+  EXPECT_FALSE(std::filesystem::exists(files.path("out")));
+}
 
 }  // namespace
 }  // namespace holdfast

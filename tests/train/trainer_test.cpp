@@ -5,9 +5,10 @@
 #include "base/parallel.h"
 #include "tests/reference/expect_error.h"
 #include "tests/train/run_fixture.h"
+#include "train/compare.h"
 #include "train/metrics.h"
-
 #include "train/output.h"
+
 namespace holdfast {
 namespace {
 
@@ -266,7 +267,6 @@ TEST(Trainer, RefusesOutputsThatAreNotItsOwn) {
   EXPECT_EQ(run_recipe(recipe).steps, 10);  // its own may be replaced
 }
 
-TEST(Trainer, ChecksWithoutWriting) {
 TEST(Trainer, RefusesOutputsThatCannotBeMade) {
   const RunFixture files;
   const long before = files.folder().entries();
@@ -299,6 +299,7 @@ TEST(Trainer, RefusesAFolderThatAnotherRunIsWriting) {
   EXPECT_EQ(run_recipe(recipe).steps, 10);
 }
 
+TEST(Trainer, ChecksWithoutWriting) {
   const RunFixture files;
   Recipe recipe = files.full();
   recipe.training.steps = 0;
