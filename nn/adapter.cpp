@@ -98,6 +98,8 @@ void Model::add_adapter(const AdapterConfig& config, std::uint64_t seed) {
     throw std::invalid_argument("[model] there is an adapter already (" +
                                 std::string(name_of(adapter_.kind)) + ")");
   }
+  if (config.kind == AdapterKind::none)
+    throw std::invalid_argument("[model] an adapter needs a kind: houlsby, pfeiffer or lora");
   AdapterConfig wanted = config;
   if (wanted.size == 0) wanted.size = std::max<std::int64_t>(1, config_.hidden_size / 16);
   check(wanted);

@@ -353,7 +353,7 @@ TEST(ModelFiles, HeadListMustFit) {
   };
   EXPECT_EQ(refusal(list("news", news)), "");
   EXPECT_TRUE(
-      contains(refusal(R"({"version": 2, "primary": "news", "heads": []})"), "newer holdfast"));
+      contains(refusal(R"({"version": 3, "primary": "news", "heads": []})"), "newer holdfast"));
   EXPECT_TRUE(contains(refusal(list("other", news)), "is \"other\", which is none of the heads"));
   EXPECT_TRUE(contains(refusal(list("news", news + "," + news)), "is a second head of its task"));
   EXPECT_TRUE(contains(refusal(list("news", R"({"task": "news", "labels": []})")),
