@@ -61,7 +61,8 @@ ImportanceScale add_normalised(const Tensor& fisher, const std::vector<NamedSlic
 
 /// XXH3-128 (hexadecimal) of the values that all tasks share, rounded to f32 so that a model gives
 /// the same in any precision: equal for the model that importance was measured at and for the one
-/// it is to hold, unless that was trained further in between.
+/// it is to hold, unless that was trained further in between. Take it before adding an adapter to
+/// either.
 std::string weights_digest(const ParameterArena& arena);
 
 }  // namespace holdfast

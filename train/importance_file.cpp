@@ -80,7 +80,8 @@ Importance read(const SafetensorsFile& file, const ParameterArena& arena) {
         .copy_from(file.read(entry, arena.dtype()));
   }
   for (const auto& [name, slice] : slices) {
-    if (slice->task.empty() && file.find(name) == nullptr) {
+    const bool may_be_new = !slice->task.empty() || slice->adapter;
+    if (!may_be_new && file.find(name) == nullptr) {
       throw std::invalid_argument(fmt::format("it lacks {}", name));
     }
   }

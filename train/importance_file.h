@@ -15,10 +15,10 @@ namespace holdfast {
 void save_importance(const std::filesystem::path& path, const Importance& importance,
                      const ParameterArena& arena);
 
-/// Reads F into the layout of `arena`; heads that the file does not have get 0, so that a new
-/// task's own head is held to nothing. Throws std::runtime_error, with the file's name, for a file
-/// that is none of importance, a shared tensor that is missing, one the arena does not know, a
-/// wrong shape, a negative or non-finite value.
+/// Reads F into the layout of `arena`; heads and adapters that the file does not have get 0: what
+/// is new is held to nothing. Throws std::runtime_error, with the file's name, for a file that is
+/// none of importance, a shared tensor that is missing, one the arena does not know, a wrong shape,
+/// a negative or non-finite value.
 Importance load_importance(const std::filesystem::path& path, const ParameterArena& arena);
 
 /// The metadata alone, without reading tensors. Throws as load_importance() does.

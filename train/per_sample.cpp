@@ -60,23 +60,18 @@ void sum_over_products(const Tile& tile, const std::vector<std::int64_t>& offset
   }
 }
 
-// sums_j += sum over samples of f(sum over the sample's rows t of delta_tj factor_tj); no
-// factor: 1.
+// sums_j += sum over samples of f(sum over the sample's rows t of delta_tj)
 template <class T>
-void add_column_sums(double* sums, const T* delta, const T* factor, std::int64_t C,
+void add_column_sums(double* sums, const T* delta, std::int64_t C,
                      const std::vector<std::int64_t>& offsets, SumOf what) {
   const auto& kernels = kernels::best<kernels::PerSample<T>>();
   const auto& f = magnitude_of<T>(what);
   parallel_for(C, kColumns, [&](std::int64_t begin, std::int64_t end) {
     std::array<T, kColumns> gradient;
     for (std::size_t n = 0; n + 1 < offsets.size(); ++n) {
-      const std::int64_t first = offsets[n] * C + begin, rows = offsets[n + 1] - offsets[n];
-      if (factor == nullptr) {
-        kernels.column_sums(delta + first, rows, C, gradient.data(), end - begin);
-      } else {
-        kernels.column_products(delta + first, factor + first, rows, C, gradient.data(),
-                                end - begin);
-      }
+      gradient.fill(0);
+      kernels.column_sums(delta + offsets[n] * C + begin, offsets[n + 1] - offsets[n], C,
+                          gradient.data(), end - begin);
       f.widen_add(gradient.data(), sums + begin, end - begin);
     }
   });
@@ -88,9 +83,24 @@ PerSampleSums::PerSampleSums(const ParameterArena& arena, SumOf what)
     : arena_(&arena), what_(what), sums_(Tensor::zeros({arena.numel()}, DType::f64)) {}
 
 void PerSampleSums::begin(const Packing& packing) {
+  flush();
   const auto offsets = packing.offsets.span<std::int32_t>();
   offsets_.assign(offsets.begin(), offsets.end());
   used_.clear();
+}
+
+const Tensor& PerSampleSums::sums() {
+  flush();
+  return sums_;
+}
+
+double* PerSampleSums::sums_of(const Parameter& parameter) {
+  if (parameter.value.storage() != arena_->values().storage()) {
+    throw std::invalid_argument(
+        fmt::format("[per-sample sums] {} is not in the arena", parameter.name));
+  }
+  return sums_.data<double>() + parameter.value.storage_offset() -
+         arena_->values().storage_offset();
 }
 
 double* PerSampleSums::use(const Parameter& parameter) {
@@ -100,12 +110,7 @@ double* PerSampleSums::use(const Parameter& parameter) {
         "before they are squared or made absolute, which is not supported",
         parameter.name));
   }
-  if (parameter.value.storage() != arena_->values().storage()) {
-    throw std::invalid_argument(
-        fmt::format("[per-sample sums] {} is not in the arena", parameter.name));
-  }
-  return sums_.data<double>() + parameter.value.storage_offset() -
-         arena_->values().storage_offset();
+  return sums_of(parameter);
 }
 
 std::vector<std::int64_t> PerSampleSums::segments(std::int64_t rows) const {
@@ -157,20 +162,57 @@ void PerSampleSums::linear(Parameter& weight, Parameter* bias, const Tensor& x,
             tile.columns);
       }
     });
-    if (bias != nullptr) add_column_sums<T>(use(*bias), delta, nullptr, O, offsets, what_);
+    if (bias != nullptr) add_column_sums<T>(use(*bias), delta, O, offsets, what_);
   });
 }
 
 void PerSampleSums::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat,
                          const Tensor& dout) {
   const std::vector<std::int64_t> offsets = segments(xhat.size(0));
-  const Tensor xhat_dense = xhat.contiguous(), delta_dense = dout.contiguous();
-  double *gamma_sums = use(gamma), *beta_sums = use(beta);
-  dispatch(xhat.dtype(), "per-sample sums", [&]<class T>() {
-    const T* delta = delta_dense.data<T>();
-    add_column_sums<T>(gamma_sums, delta, xhat_dense.data<T>(), xhat.size(1), offsets, what_);
-    add_column_sums<T>(beta_sums, delta, nullptr, xhat.size(1), offsets, what_);
+  const Tensor delta = dout.contiguous();
+  hold(gamma, delta, xhat.contiguous(), offsets);
+  hold(beta, delta, {}, offsets);
+}
+
+void PerSampleSums::hold(const Parameter& parameter, const Tensor& delta, const Tensor& factor,
+                         const std::vector<std::int64_t>& offsets) {
+  sums_of(parameter);
+  const Shape shape{static_cast<std::int64_t>(offsets.size()) - 1, delta.size(1)};
+  Tensor& gradients = held_.try_emplace(&parameter).first->second;
+  if (!gradients.defined()) gradients = Tensor::zeros(shape, delta.dtype());
+  if (gradients.shape() != shape) {
+    throw std::invalid_argument(
+        fmt::format("[per-sample sums] {} is used for {} and for {} samples in one pass",
+                    parameter.name, gradients.size(0), shape[0]));
+  }
+  dispatch(delta.dtype(), "per-sample sums", [&]<class T>() {
+    const auto& kernels = kernels::best<kernels::PerSample<T>>();
+    const std::int64_t C = shape[1];
+    parallel_for(shape[0], 1, [&](std::int64_t n, std::int64_t) {
+      const std::int64_t first = offsets[static_cast<std::size_t>(n)];
+      const std::int64_t rows = offsets[static_cast<std::size_t>(n) + 1] - first;
+      const T* a = delta.data<T>() + first * C;
+      T* gradient = gradients.data<T>() + n * C;
+      if (factor.defined()) {
+        kernels.column_products(a, factor.data<T>() + first * C, rows, C, gradient, C);
+      } else {
+        kernels.column_sums(a, rows, C, gradient, C);
+      }
+    });
   });
+}
+
+void PerSampleSums::flush() {
+  for (const auto& [parameter, gradients] : held_) {
+    double* sums = sums_of(*parameter);
+    dispatch(gradients.dtype(), "per-sample sums", [&]<class T>() {
+      const std::int64_t C = gradients.size(1);
+      for (std::int64_t n = 0; n < gradients.size(0); ++n) {
+        magnitude_of<T>(what_).widen_add(gradients.data<T>() + n * C, sums, C);
+      }
+    });
+  }
+  held_.clear();
 }
 
 namespace {

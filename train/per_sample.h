@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -21,9 +22,10 @@ enum class SumOf { squares, absolutes };
 ///   linear     F_W += sum_n f(delta_n^T x_n),  F_b += sum_n f(sum_t delta_nt)
 ///   norm       F_gamma += sum_n f(sum_t delta_nt xhat_nt),  F_beta += sum_n f(sum_t delta_nt)
 ///   embedding  F_row += sum_n f(sum of delta_nt over the t of n with that id)
-/// Rows of an operation are the batch's tokens (N), or one row a text (at most B rows, of different
-/// texts). Tile by tile: memory beyond the accumulator does not grow with texts or tokens. The same
-/// bits for any number of threads.
+/// A norm that is used several times in a pass adds up its gradients before f; other parameters may
+/// be used once. Rows of an operation are the batch's tokens (N), or one row a text (at most B
+/// rows, of different texts). Tile by tile: memory beyond the accumulator does not grow with texts
+/// or tokens. The same bits for any number of threads.
 class PerSampleSums : public ParameterGradients {
  public:
   /// Accumulators of the arena's layout in f64, zero at first. The arena must outlive this.
@@ -39,12 +41,20 @@ class PerSampleSums : public ParameterGradients {
   void dense(Parameter& parameter, const Tensor& gradient) override;
 
   /// The sums (arena's numel) f64; gaps are zero.
-  const Tensor& sums() const { return sums_; }
+  const Tensor& sums();
 
  private:
-  /// The parameter's accumulator. Throws std::invalid_argument when a pass uses the parameter a
-  /// second time: its two gradients would have to be added before f is taken.
+  /// The parameter's accumulator. Throws std::invalid_argument unless it is in the arena.
+  double* sums_of(const Parameter& parameter);
+  /// The same for a parameter that may be used once. Throws std::invalid_argument when a pass uses
+  /// it a second time: its two gradients, too large to be kept, would have to be added before f.
   double* use(const Parameter& parameter);
+  /// Adds sum over rows of delta, times `factor` where there is one, to the per-sample gradients of
+  /// a norm's parameter.
+  void hold(const Parameter& parameter, const Tensor& delta, const Tensor& factor,
+            const std::vector<std::int64_t>& offsets);
+  /// Adds f of what is held to the sums.
+  void flush();
   /// Where each sample's rows begin among `rows` rows, and one past the last.
   std::vector<std::int64_t> segments(std::int64_t rows) const;
 
@@ -53,6 +63,7 @@ class PerSampleSums : public ParameterGradients {
   Tensor sums_;
   std::vector<std::int64_t> offsets_;
   std::unordered_set<const Parameter*> used_;
+  std::unordered_map<const Parameter*, Tensor> held_;  // norms' gradients of this pass (samples, C)
 };
 
 }  // namespace holdfast

@@ -42,7 +42,6 @@ void widen_add(const T* __restrict x, double* __restrict y, std::int64_t n) {
 template <class T>
 void column_sums(const T* __restrict a, std::int64_t rows, std::int64_t stride, T* __restrict y,
                  std::int64_t n) {
-  for (std::int64_t j = 0; j < n; ++j) y[j] = 0;
   for (std::int64_t t = 0; t < rows; ++t, a += stride) {
     for (std::int64_t j = 0; j < n; ++j) y[j] += a[j];
   }
@@ -51,7 +50,6 @@ void column_sums(const T* __restrict a, std::int64_t rows, std::int64_t stride, 
 template <class T>
 void column_products(const T* __restrict a, const T* __restrict b, std::int64_t rows,
                      std::int64_t stride, T* __restrict y, std::int64_t n) {
-  for (std::int64_t j = 0; j < n; ++j) y[j] = 0;
   for (std::int64_t t = 0; t < rows; ++t, a += stride, b += stride) {
     for (std::int64_t j = 0; j < n; ++j) y[j] += a[j] * b[j];
   }

@@ -22,9 +22,9 @@ struct PerSample {
   Magnitude<T> squares, absolutes;
   /// y_i += x_i
   void (*widen_add)(const T* x, double* y, std::int64_t n);
-  /// y_j = sum over `rows` rows t of a[t * stride + j], j < n
+  /// y_j += sum over `rows` rows t of a[t * stride + j], j < n
   void (*column_sums)(const T* a, std::int64_t rows, std::int64_t stride, T* y, std::int64_t n);
-  /// y_j = sum over rows of a[t * stride + j] b[t * stride + j]
+  /// y_j += sum over rows of a[t * stride + j] b[t * stride + j]
   void (*column_products)(const T* a, const T* b, std::int64_t rows, std::int64_t stride, T* y,
                           std::int64_t n);
 };

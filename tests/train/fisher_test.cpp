@@ -5,62 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/parallel.h"
-#include "nn/safetensors.h"
-#include "tensor/random.h"
 #include "tensor/storage.h"
 #include "tests/reference/expect_error.h"
 #include "tests/reference/per_sample_loop.h"
-#include "tests/reference/temporary_folder.h"
-#include "train/importance_file.h"
+#include "tests/train/tiny_classifier.h"
+#include "train/mixing.h"
 
 namespace holdfast {
 namespace {
-
-constexpr std::int32_t kVocabulary = 30;
-
-Model tiny_model(DType dtype, std::size_t classes = 3) {
-  BertConfig config;
-  config.vocab_size = kVocabulary;
-  config.hidden_size = 8;
-  config.layers = 2;
-  config.heads = 2;
-  config.intermediate_size = 12;
-  config.max_positions = 16;
-  config.initializer_range = 0.4;
-  Model model = Model::create(config, dtype, 5);
-  std::vector<std::string> labels;
-  for (std::size_t k = 0; k < classes; ++k) labels.push_back("label " + std::to_string(k));
-  model.add_head("news", labels, 6);
-  model.add_head("other", {"a", "b"}, 7);
-  return model;
-}
-
-// Texts of 1 to 12 tokens with repeated words, pairs among them; all of `tokens` tokens when that
-// is given.
-std::vector<Sample> texts(std::size_t count, std::int32_t classes, std::int64_t tokens = 0) {
-  const RandomStream stream(9, "texts");
-  std::vector<Sample> samples(count);
-  for (std::size_t n = 0; n < count; ++n) {
-    Sample& sample = samples[n];
-    const std::size_t length =
-        tokens > 0 ? static_cast<std::size_t>(tokens) : 1 + stream.below(12, n, 0);
-    for (std::size_t t = 0; t < length; ++t) {
-      sample.ids.push_back(static_cast<std::int32_t>(stream.below(7, n, t + 1)));
-      sample.type_ids.push_back(n % 3 == 0 && t > length / 2 ? 1 : 0);
-    }
-    sample.label =
-        static_cast<std::int32_t>(stream.below(static_cast<std::uint64_t>(classes), n, 100));
-    sample.id = static_cast<std::int64_t>(n);
-  }
-  return samples;
-}
-
-void expect_near(const std::vector<double>& a, const std::vector<double>& b, double relative) {
-  ASSERT_EQ(a.size(), b.size());
-  const double largest = *std::max_element(b.begin(), b.end());
-  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], relative * largest) << i;
-}
 
 TEST(Fisher, FactorGivesTheCovarianceOfTheClasses) {
   for (const std::vector<double>& p : {std::vector{0.3, 0.7},
@@ -90,37 +42,6 @@ TEST(Fisher, FactorGivesTheCovarianceOfTheClasses) {
       EXPECT_NEAR(sum, 0, 1e-15);
     }
   }
-}
-
-TEST(Fisher, BatchedEqualsTheLoopOverSamples) {
-  for (const std::size_t classes : {std::size_t{2}, std::size_t{3}, std::size_t{5}}) {
-    Model model = tiny_model(DType::f64, classes);
-    const std::vector<Sample> samples =
-        texts(11, static_cast<std::int32_t>(classes));  // 11 = 4 + 4 + 3
-    for (const ImportanceKind kind : {ImportanceKind::true_fisher, ImportanceKind::empirical}) {
-      const Importance fisher = measure_importance(model, *model.head("news"), samples,
-                                                   {.kind = kind, .batch_size = 4, .dropout = {}});
-      EXPECT_EQ(fisher.samples, 11);
-      expect_near(fisher.values.to_vector(),
-                  fisher_by_loop(model, *model.head("news"), samples, kind), 1e-12);
-    }
-  }
-}
-
-TEST(Fisher, DoesNotDependOnWhatElseIsInTheBatch) {
-  Model model = tiny_model(DType::f64);
-  std::vector<Sample> samples = texts(9, 3);
-  const auto run = [&](std::int64_t batch_size) {
-    return measure_importance(
-               model, *model.head("news"), samples,
-               {.kind = ImportanceKind::true_fisher, .batch_size = batch_size, .dropout = {}})
-        .values.to_vector();
-  };
-  const std::vector<double> together = run(9);
-  expect_near(run(1), together, 1e-13);
-  expect_near(run(2), together, 1e-13);
-  std::reverse(samples.begin(), samples.end());
-  expect_near(run(4), together, 1e-13);
 }
 
 // The head alone is logistic regression on the pooled features h: F of W_ki is the mean of p_k (1 -
@@ -154,22 +75,6 @@ TEST(Fisher, OfLogisticRegressionInClosedForm) {
   expect_near(of(head.bias), bias, 1e-13);
   const Head& other = *model.head("other");
   EXPECT_EQ(of(other.weight), std::vector<double>(16, 0.0));
-}
-
-TEST(Fisher, SinglePrecisionIsCloseAndTheSameForAnyNumberOfThreads) {
-  Model exact = tiny_model(DType::f64), model = tiny_model(DType::f32);
-  model.arena().values().copy_from(exact.arena().values());
-  const std::vector<Sample> samples = texts(9, 3);
-  std::vector<std::vector<double>> results;
-  for (const int threads : {1, 2, 4}) {
-    set_thread_count(threads);
-    results.push_back(measure_importance(model, *model.head("news"), samples).values.to_vector());
-  }
-  set_thread_count(1);
-  EXPECT_EQ(results[0], results[1]);
-  EXPECT_EQ(results[0], results[2]);
-  expect_near(results[0],
-              measure_importance(exact, *exact.head("news"), samples).values.to_vector(), 1e-5);
 }
 
 TEST(Fisher, MemoryDoesNotGrowWithTheNumberOfTexts) {
@@ -212,12 +117,6 @@ TEST(Fisher, RefusesWhatIsNotItsDefinition) {
   Model model = tiny_model(DType::f64);
   const Head& head = *model.head("news");
   std::vector<Sample> samples = texts(3, 3);
-  expect_error<std::invalid_argument>("dropout", "dropout is on", [&] {
-    measure_importance(model, head, samples,
-                       {.kind = ImportanceKind::true_fisher,
-                        .batch_size = 4,
-                        .dropout = {.active = true, .seed = 1, .step = 0}});
-  });
   expect_error<std::invalid_argument>("none", "no samples",
                                       [&] { measure_importance(model, head, {}); });
   expect_error<std::invalid_argument>("batch", "batch_size", [&] {
@@ -262,52 +161,68 @@ TEST(Fisher, ProgressCountsTextsAndMayStop) {
   EXPECT_EQ(done, (std::vector<std::int64_t>{3, 6}));
 }
 
-TEST(Fisher, FileRoundTripByName) {
-  const TemporaryFolder folder;
-  Model model = tiny_model(DType::f32);
-  const Importance fisher = measure_importance(model, *model.head("news"), texts(5, 3));
-  save_importance(folder / "f.safetensors", fisher, model.arena());
-  const SafetensorsFile file = SafetensorsFile::open(folder / "f.safetensors");
-  EXPECT_EQ(file.metadata().at("kind"), "true");
-  EXPECT_EQ(file.metadata().at("samples"), "5");
-  EXPECT_EQ(file.metadata().at("task"), "news");
-  EXPECT_NE(file.find("bert.embeddings.word_embeddings.weight"), nullptr);
-  EXPECT_NE(file.find("classifier.bias"), nullptr);
-  Model later = tiny_model(DType::f32);
-  later.add_head("medical", {"x", "y"}, 1);  // another layout
-  const Importance read = load_importance(folder / "f.safetensors", later.arena());
-  EXPECT_EQ(read.samples, 5);
-  EXPECT_EQ(read.kind, ImportanceKind::true_fisher);
-  EXPECT_NEAR(read.scale.mean_positive, fisher.scale.mean_positive, 1e-12);
-  for (const NamedSlice& slice : later.arena().slices()) {
-    const std::vector<double> values =
-        read.values.slice(0, slice.offset, slice.offset + slice.size).to_vector();
-    const NamedSlice* same = model.arena().find(slice.name);
-    const std::vector<double> expected =
-        same == nullptr
-            ? std::vector<double>(values.size(), 0.0)
-            : fisher.values.slice(0, same->offset, same->offset + same->size).to_vector();
-    EXPECT_EQ(values, expected) << slice.name;
+// Exactly unbiased: the mean of the sketch over all 2^K patterns of signs, by which it draws, is
+// the true Fisher information.
+TEST(Fisher, SketchOverAllSignsIsTheTrueFisher) {
+  Model model = tiny_model(DType::f64, 4);
+  const Head& head = *model.head("news");
+  const std::vector<Sample> samples = texts(3, 4);
+  const auto over_all_signs = [](const auto&, const std::vector<double>& p, std::size_t) {
+    std::vector<Walk> walks;
+    for (unsigned pattern = 0; pattern < 16; ++pattern) {
+      std::vector<int> signs;
+      for (unsigned y = 0; y < 4; ++y) signs.push_back((pattern >> y) % 2 == 1 ? 1 : -1);
+      walks.push_back({1.0 / 16, sketched_gradient(p, signs)});
+    }
+    return walks;
+  };
+  expect_near(mean_by_loop(model, head, samples, over_all_signs, [](double g) { return g * g; }),
+              measure_importance(model, head, samples).values.to_vector(), 1e-12);
+}
+
+TEST(Fisher, LabelsAreDrawnFromTheProbabilities) {
+  const std::vector<double> p{0.25, 0, 0.5, 0.25, 0};
+  EXPECT_EQ(label_at(p, 0), 0);
+  EXPECT_EQ(label_at(p, 0.2499), 0);
+  EXPECT_EQ(label_at(p, 0.25), 2);
+  EXPECT_EQ(label_at(p, 0.7499), 2);
+  EXPECT_EQ(label_at(p, 0.75), 3);
+  EXPECT_EQ(label_at({{0.5, 0.5 - 1e-9, 0}}, 1 - 1e-12), 1);  // p that sums to less than u
+}
+
+// Means over many draws come near the exact one: sampled and sketch are unbiased.
+TEST(Fisher, RandomKindsAreNearTheExactOneOnAverage) {
+  Model model = tiny_model(DType::f64, 4);
+  const Head& head = *model.head("news");
+  const std::vector<Sample> samples = texts(4, 4);
+  const std::vector<double> exact = measure_importance(model, head, samples).values.to_vector();
+  for (const ImportanceKind kind : {ImportanceKind::sampled, ImportanceKind::sketch}) {
+    std::vector<double> mean(exact.size(), 0);
+    constexpr int kDraws = 400;
+    for (std::uint64_t seed = 0; seed < kDraws; ++seed) {
+      const std::vector<double> draw =
+          measure_importance(model, head, samples, {.kind = kind, .dropout = {}, .seed = seed})
+              .values.to_vector();
+      for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += draw[i] / kDraws;
+    }
+    expect_near(mean, exact, 0.15);
   }
 }
 
-TEST(Fisher, FileOfAnotherModelIsRefused) {
-  const TemporaryFolder folder;
-  Model model = tiny_model(DType::f32), wider = tiny_model(DType::f32, 4);
-  const std::string path = folder / "f.safetensors";
-  save_importance(path, measure_importance(wider, *wider.head("news"), texts(5, 3)), wider.arena());
-  expect_error<std::runtime_error>("shape", "classifier.weight has shape (4,8), the model's (3,8)",
-                                   [&] { load_importance(path, model.arena()); });
-  write_safetensors(path, {{"x", Tensor::zeros({1}, DType::f32)}}, {});
-  expect_error<std::runtime_error>("metadata", "f.safetensors: its metadata has no \"kind\"",
-                                   [&] { load_importance(path, model.arena()); });
-  write_safetensors(path, {{"x", Tensor::zeros({1}, DType::f32)}},
-                    {{"kind", "true"}, {"samples", "2"}, {"task", "news"}});
-  expect_error<std::runtime_error>("unknown", "it holds x, which the model does not have",
-                                   [&] { load_importance(path, model.arena()); });
-  write_safetensors(path, {}, {{"kind", "true"}, {"samples", "two"}, {"task", "news"}});
-  expect_error<std::runtime_error>(
-      "samples", "f.safetensors: ", [&] { load_importance(path, model.arena()); });
+TEST(Fisher, SamplesAreChosenFromAStreamOfTheirOwn) {
+  const std::vector<std::int64_t> chosen = fisher_samples(1000, 50, 7);
+  EXPECT_EQ(chosen.size(), 50u);
+  EXPECT_TRUE(std::is_sorted(chosen.begin(), chosen.end()));
+  EXPECT_EQ(std::adjacent_find(chosen.begin(), chosen.end()), chosen.end());
+  EXPECT_GE(chosen.front(), 0);
+  EXPECT_LT(chosen.back(), 1000);
+  EXPECT_EQ(fisher_samples(1000, 50, 7), chosen);
+  EXPECT_NE(fisher_samples(1000, 50, 8), chosen);
+  EXPECT_EQ(fisher_samples(3, 50, 7), (std::vector<std::int64_t>{0, 1, 2}));
+  std::vector<std::int64_t> replayed = permutation(1000, RandomStream(7, "selection"), 0);
+  replayed.resize(50);
+  std::sort(replayed.begin(), replayed.end());
+  EXPECT_NE(replayed, chosen);
 }
 
 }  // namespace

@@ -35,9 +35,9 @@ ParameterArena arena_of(const Shape& matrix, std::int64_t vector, DType dtype) {
   return arena;
 }
 
-// The accumulated squares of a parameter.
-std::vector<double> sums_of(const PerSampleSums& squares, const Parameter& parameter) {
-  const auto all = squares.sums().span<double>();
+// The sums of a parameter.
+std::vector<double> sums_of(PerSampleSums& sums, const Parameter& parameter) {
+  const auto all = sums.sums().span<double>();
   const auto begin = all.begin() + parameter.value.storage_offset();
   return {begin, begin + parameter.value.numel()};
 }
@@ -49,10 +49,14 @@ void expect_near(const std::vector<double>& a, const std::vector<double>& b, dou
   for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], relative * largest) << i;
 }
 
-// sum over samples of (sum over the sample's rows of delta_to x_ti)^2, (O, I); x empty: a column of
+double magnitude(double gradient, SumOf what) {
+  return what == SumOf::squares ? gradient * gradient : std::abs(gradient);
+}
+
+// sum over samples of f(sum over the sample's rows of delta_to x_ti), (O, I); x empty: a column of
 // ones.
-std::vector<double> naive_squares(const Tensor& x, const Tensor& delta,
-                                  const std::vector<std::int32_t>& offsets) {
+std::vector<double> naive_sums(const Tensor& x, const Tensor& delta,
+                               const std::vector<std::int32_t>& offsets, SumOf what) {
   const auto O = static_cast<std::size_t>(delta.size(1));
   const std::size_t I = x.defined() ? static_cast<std::size_t>(x.size(1)) : 1;
   const std::vector<double> d = delta.to_vector();
@@ -68,7 +72,7 @@ std::vector<double> naive_squares(const Tensor& x, const Tensor& delta,
              t < static_cast<std::size_t>(offsets[n + 1]); ++t) {
           gradient += d[t * O + o] * values[t * I + i];
         }
-        sums[o * I + i] += gradient * gradient;
+        sums[o * I + i] += magnitude(gradient, what);
       }
     }
   }
@@ -77,67 +81,95 @@ std::vector<double> naive_squares(const Tensor& x, const Tensor& delta,
 
 const std::vector<std::int32_t> kOffsets{0, 1, 6, 6 + 20, 26 + 3, 29 + 8};  // 5 texts, 37 tokens
 
-TEST(PerSampleSums, LinearOverTokens) {
+class PerSample : public testing::TestWithParam<SumOf> {};
+
+INSTANTIATE_TEST_SUITE_P(Sums, PerSample, testing::Values(SumOf::squares, SumOf::absolutes),
+                         [](const auto& what) {
+                           return what.param == SumOf::squares ? "Squares" : "Absolutes";
+                         });
+
+TEST_P(PerSample, LinearOverTokens) {
   for (const DType dtype : {DType::f32, DType::f64}) {
     ParameterArena arena =
         arena_of({130, 300}, 130, dtype);  // several tiles, none of them full at the edges
-    PerSampleSums squares(arena, SumOf::squares);
+    PerSampleSums sums(arena, GetParam());
     const Tensor x = random_tensor({37, 300}, dtype, 1), delta = random_tensor({37, 130}, dtype, 2);
     for (int pass = 0; pass < 2; ++pass) {  // passes add up
-      squares.begin(packing_of(kOffsets));
-      squares.linear(arena[1], &arena[2], x, delta);
+      sums.begin(packing_of(kOffsets));
+      sums.linear(arena[1], &arena[2], x, delta);
     }
     const double bound = dtype == DType::f64 ? 1e-14 : 1e-5;
-    std::vector<double> weight = naive_squares(x, delta, kOffsets),
-                        bias = naive_squares({}, delta, kOffsets);
+    std::vector<double> weight = naive_sums(x, delta, kOffsets, GetParam()),
+                        bias = naive_sums({}, delta, kOffsets, GetParam());
     for (double& f : weight) f *= 2;
     for (double& f : bias) f *= 2;
-    expect_near(sums_of(squares, arena[1]), weight, bound);
-    expect_near(sums_of(squares, arena[2]), bias, bound);
-    expect_near(sums_of(squares, arena[0]), {0, 0, 0}, 0);
+    expect_near(sums_of(sums, arena[1]), weight, bound);
+    expect_near(sums_of(sums, arena[2]), bias, bound);
+    expect_near(sums_of(sums, arena[0]), {0, 0, 0}, 0);
   }
 }
 
-TEST(PerSampleSums, LinearOverTextsOrSomeOfThem) {
+TEST_P(PerSample, LinearOverTextsOrSomeOfThem) {
   for (const std::int64_t rows : {5, 3}) {
     ParameterArena arena = arena_of({70, 20}, 70, DType::f64);
-    PerSampleSums squares(arena, SumOf::squares);
+    PerSampleSums sums(arena, GetParam());
     const Tensor x = random_tensor({rows, 20}, DType::f64, 1),
                  delta = random_tensor({rows, 70}, DType::f64, 2);
-    squares.begin(packing_of(kOffsets));
-    squares.linear(arena[1], nullptr, x, delta);
+    sums.begin(packing_of(kOffsets));
+    sums.linear(arena[1], nullptr, x, delta);
     std::vector<std::int32_t> offsets;
     for (std::int32_t n = 0; n <= rows; ++n) offsets.push_back(n);
-    expect_near(sums_of(squares, arena[1]), naive_squares(x, delta, offsets), 1e-14);
-    EXPECT_EQ(sums_of(squares, arena[2]), std::vector<double>(70, 0.0));
+    expect_near(sums_of(sums, arena[1]), naive_sums(x, delta, offsets, GetParam()), 1e-14);
+    EXPECT_EQ(sums_of(sums, arena[2]), std::vector<double>(70, 0.0));
   }
 }
 
-TEST(PerSampleSums, Norm) {
+TEST_P(PerSample, Norm) {
   ParameterArena arena = arena_of({1, 70}, 70, DType::f64);
-  PerSampleSums squares(arena, SumOf::squares);
+  PerSampleSums sums(arena, GetParam());
   const Tensor xhat = random_tensor({37, 70}, DType::f64, 1),
                delta = random_tensor({37, 70}, DType::f64, 2);
-  squares.begin(packing_of(kOffsets));
-  squares.norm(arena[1], arena[2], xhat, delta);
+  sums.begin(packing_of(kOffsets));
+  sums.norm(arena[1], arena[2], xhat, delta);
   const Tensor product = Tensor::empty({37, 70}, DType::f64);
   for (std::int64_t i = 0; i < product.numel(); ++i) {
     product.data<double>()[i] = xhat.data<double>()[i] * delta.data<double>()[i];
   }
-  expect_near(sums_of(squares, arena[1]), naive_squares({}, product, kOffsets), 1e-14);
-  expect_near(sums_of(squares, arena[2]), naive_squares({}, delta, kOffsets), 1e-14);
+  expect_near(sums_of(sums, arena[1]), naive_sums({}, product, kOffsets, GetParam()), 1e-14);
+  expect_near(sums_of(sums, arena[2]), naive_sums({}, delta, kOffsets, GetParam()), 1e-14);
 }
 
-// Repeated tokens: rows of one id of one text are added before they are squared, those of different
-// texts are not.
-TEST(PerSampleSums, EmbeddingAddsEqualIdsOfATextFirst) {
+// A norm that is used twice in a pass: its two gradients of a sample are added first.
+TEST_P(PerSample, NormUsedTwice) {
+  ParameterArena arena = arena_of({1, 70}, 70, DType::f64);
+  PerSampleSums sums(arena, GetParam());
+  const Tensor ones = Tensor::full({37, 70}, DType::f64, 1),
+               first = random_tensor({37, 70}, DType::f64, 1),
+               second = random_tensor({37, 70}, DType::f64, 2);
+  const Tensor both = first.clone();
+  for (std::int64_t i = 0; i < both.numel(); ++i) {
+    both.data<double>()[i] += second.data<double>()[i];
+  }
+  for (int pass = 0; pass < 2; ++pass) {
+    sums.begin(packing_of(kOffsets));
+    sums.norm(arena[1], arena[2], ones, first);
+    sums.norm(arena[1], arena[2], ones, second);
+  }
+  std::vector<double> expected = naive_sums({}, both, kOffsets, GetParam());
+  for (double& f : expected) f *= 2;
+  expect_near(sums_of(sums, arena[1]), expected, 1e-14);
+  expect_near(sums_of(sums, arena[2]), expected, 1e-14);
+}
+
+// Repeated tokens: rows of one id of one text are added first, those of different texts are not.
+TEST_P(PerSample, EmbeddingAddsEqualIdsOfATextFirst) {
   ParameterArena arena = arena_of({4, 70}, 1, DType::f64);
-  PerSampleSums squares(arena, SumOf::squares);
+  PerSampleSums sums(arena, GetParam());
   std::vector<std::int32_t> ids;
   for (std::int32_t t = 0; t < 37; ++t) ids.push_back(t % 3);  // row 3 is never looked up
   const Tensor delta = random_tensor({37, 70}, DType::f64, 2);
-  squares.begin(packing_of(kOffsets));
-  squares.embedding(arena[1], Tensor::from(ids, {37}), delta);
+  sums.begin(packing_of(kOffsets));
+  sums.embedding(arena[1], Tensor::from(ids, {37}), delta);
   std::vector<double> expected(4 * 70, 0);
   for (std::size_t n = 0; n + 1 < kOffsets.size(); ++n) {
     std::map<std::size_t, double> gradient;
@@ -147,21 +179,21 @@ TEST(PerSampleSums, EmbeddingAddsEqualIdsOfATextFirst) {
         gradient[static_cast<std::size_t>(ids[t]) * 70 + c] += delta.data<double>()[t * 70 + c];
       }
     }
-    for (const auto& [place, g] : gradient) expected[place] += g * g;
+    for (const auto& [place, g] : gradient) expected[place] += magnitude(g, GetParam());
   }
-  expect_near(sums_of(squares, arena[1]), expected, 1e-14);
+  expect_near(sums_of(sums, arena[1]), expected, 1e-14);
 }
 
-TEST(PerSampleSums, SameBitsForAnyNumberOfThreads) {
+TEST_P(PerSample, SameBitsForAnyNumberOfThreads) {
   std::vector<std::vector<double>> results;
   for (const int threads : {1, 2, 4}) {
     set_thread_count(threads);
     ParameterArena arena = arena_of({130, 300}, 130, DType::f32);
-    PerSampleSums squares(arena, SumOf::squares);
-    squares.begin(packing_of(kOffsets));
-    squares.linear(arena[1], &arena[2], random_tensor({37, 300}, DType::f32, 1),
-                   random_tensor({37, 130}, DType::f32, 2));
-    results.push_back(squares.sums().to_vector());
+    PerSampleSums sums(arena, GetParam());
+    sums.begin(packing_of(kOffsets));
+    sums.linear(arena[1], &arena[2], random_tensor({37, 300}, DType::f32, 1),
+                random_tensor({37, 130}, DType::f32, 2));
+    results.push_back(sums.sums().to_vector());
   }
   set_thread_count(1);
   EXPECT_EQ(results[0], results[1]);
@@ -170,22 +202,26 @@ TEST(PerSampleSums, SameBitsForAnyNumberOfThreads) {
 
 TEST(PerSampleSums, RefusesWhatHasNoPerSampleMeaning) {
   ParameterArena arena = arena_of({4, 4}, 4, DType::f64), other = arena_of({4, 4}, 4, DType::f64);
-  PerSampleSums squares(arena, SumOf::squares);
+  PerSampleSums sums(arena, SumOf::squares);
   const Tensor x = random_tensor({37, 4}, DType::f64, 1);
   expect_error<std::logic_error>("order", "begin() was not called",
-                                 [&] { squares.linear(arena[1], nullptr, x, x); });
-  squares.begin(packing_of(kOffsets));
-  squares.linear(arena[1], nullptr, x, x);
+                                 [&] { sums.linear(arena[1], nullptr, x, x); });
+  sums.begin(packing_of(kOffsets));
+  sums.linear(arena[1], nullptr, x, x);
   expect_error<std::invalid_argument>("twice", "matrix is used twice in one pass",
-                                      [&] { squares.linear(arena[1], nullptr, x, x); });
+                                      [&] { sums.linear(arena[1], nullptr, x, x); });
   expect_error<std::invalid_argument>("dense", "matrix is used by an operation that only knows",
-                                      [&] { squares.dense(arena[1], arena[1].value); });
+                                      [&] { sums.dense(arena[1], arena[1].value); });
   expect_error<std::invalid_argument>("arena", "matrix is not in the arena",
-                                      [&] { squares.linear(other[1], nullptr, x, x); });
-  squares.begin(packing_of(kOffsets));
+                                      [&] { sums.linear(other[1], nullptr, x, x); });
+  sums.norm(arena[2], arena[0], x, x);
+  const Tensor few = random_tensor({3, 4}, DType::f64, 1);
+  expect_error<std::invalid_argument>("samples", "vector is used for 5 and for 3 samples",
+                                      [&] { sums.norm(arena[2], arena[0], few, few); });
+  sums.begin(packing_of(kOffsets));
   const Tensor rows = random_tensor({9, 4}, DType::f64, 1);
   expect_error<std::invalid_argument>("rows", "has 9 rows, the batch 5 texts of 37 tokens",
-                                      [&] { squares.linear(arena[1], nullptr, rows, rows); });
+                                      [&] { sums.linear(arena[1], nullptr, rows, rows); });
 }
 
 }  // namespace
