@@ -43,21 +43,9 @@ void check_like(const Tensor& tensor, const Tensor& target, const char* what) {
   }
 }
 
-void check_options(const MergeOptions& options) {
-  if (!(options.density > 0 && options.density <= 1)) {
-    throw refuse(fmt::format("density is {}, it must be above 0 and at most 1", options.density));
-  }
-  if (!std::isfinite(options.scale)) {
-    throw refuse(fmt::format("scale is {}, it must be finite", options.scale));
-  }
-  if (!(options.floor > 0) || !std::isfinite(options.floor)) {
-    throw refuse(fmt::format("floor is {}, it must be finite and above 0", options.floor));
-  }
-}
-
 void check(const Tensor& base, std::span<const MergeInput> inputs, const MergeOptions& options,
            const Tensor& target) {
-  check_options(options);
+  check_merge_options(options);
   if (inputs.empty()) throw refuse("there are no models");
   if (options.method == MergeMethod::slerp && inputs.size() != 2) {
     throw refuse(fmt::format("slerp takes two models, not {}", inputs.size()));
@@ -220,6 +208,18 @@ bool needs_base(MergeMethod method) {
 
 bool uses_density(MergeMethod method) {
   return needs_base(method) && method != MergeMethod::task_arithmetic;
+}
+
+void check_merge_options(const MergeOptions& options) {
+  if (!(options.density > 0 && options.density <= 1)) {
+    throw refuse(fmt::format("density is {}, it must be above 0 and at most 1", options.density));
+  }
+  if (!std::isfinite(options.scale)) {
+    throw refuse(fmt::format("scale is {}, it must be finite", options.scale));
+  }
+  if (!(options.floor > 0) || !std::isfinite(options.floor)) {
+    throw refuse(fmt::format("floor is {}, it must be finite and above 0", options.floor));
+  }
 }
 
 MergeReport merge(std::span<const NamedSlice> slices, const Tensor& base,

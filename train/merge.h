@@ -30,6 +30,10 @@ struct MergeOptions {
   std::uint64_t seed = 7;  // of DARE's masks
 };
 
+/// Throws std::invalid_argument for a density outside (0, 1], a scale that is not finite and a
+/// floor that is not positive.
+void check_merge_options(const MergeOptions& options);
+
 /// A model that goes into a merge.
 struct MergeInput {
   Tensor theta;         // (n), an arena's values
