@@ -121,7 +121,7 @@ void TableParser::parse(const RowCallback& callback) {
     take_line_end();
     if (columns == 0) {
       columns = fields_.size();
-    } else if (fields_.size() != columns) {
+    } else if (limits_.same_width && fields_.size() != columns) {
       fail(first_line, "the row has " + std::to_string(fields_.size()) +
                            (fields_.size() == 1 ? " field" : " fields") + ", the first row has " +
                            std::to_string(columns));

@@ -16,6 +16,7 @@ using RowCallback = std::function<void(std::int64_t line, const std::vector<std:
 struct TableLimits {
   std::size_t field_bytes = 1 << 20;
   std::size_t columns = 4096;
+  bool same_width = true;  // rows of more or fewer fields than the first are refused
 };
 
 /// Reads CSV as RFC 4180 has it: fields between commas, in double quotes where they hold commas,

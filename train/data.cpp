@@ -40,8 +40,8 @@ struct Places {
 
 class RowReader {
  public:
-  RowReader(std::string where, const DataColumns& columns)
-      : where_(std::move(where)), columns_(columns) {}
+  RowReader(std::string where, const DataColumns& columns, const ExampleCallback& use)
+      : where_(std::move(where)), columns_(columns), use_(use) {}
 
   void operator()(std::int64_t line, const std::vector<std::string>& fields) {
     if (!places_) {
@@ -60,10 +60,8 @@ class RowReader {
         fail(where_, line, "the label is empty");
       }
     }
-    examples_.push_back(std::move(example));
+    use_(std::move(example));
   }
-
-  std::vector<Example> take() { return std::move(examples_); }
 
  private:
   Places places(std::int64_t line, const std::vector<std::string>& first_row) const {
@@ -136,8 +134,8 @@ class RowReader {
 
   std::string where_;
   const DataColumns& columns_;
+  const ExampleCallback& use_;
   std::optional<Places> places_;
-  std::vector<Example> examples_;
 };
 
 const std::string& text_of(const Json& value) {
@@ -174,9 +172,8 @@ Example example_of(const Json& row, const DataColumns& columns, std::int64_t lin
   return example;
 }
 
-std::vector<Example> read_json_lines(std::string_view text, const std::string& where,
-                                     const DataColumns& columns) {
-  std::vector<Example> examples;
+void read_json_lines(std::string_view text, const std::string& where, const DataColumns& columns,
+                     const ExampleCallback& use) {
   std::int64_t number = 0;
   for (std::size_t at = 0; at < text.size();) {
     ++number;
@@ -194,29 +191,38 @@ std::vector<Example> read_json_lines(std::string_view text, const std::string& w
       fail(where, number, "an array; JSON Lines has one object a line");
     }
     const Json row = Json::parse(line, fmt::format("{}:{}", where, number));
-    examples.push_back(example_of(row, columns, number));
+    use(example_of(row, columns, number));
   }
-  return examples;
 }
 
 }  // namespace
 
-std::vector<Example> read_examples(const std::filesystem::path& path, const DataColumns& columns) {
+void for_each_example(const std::filesystem::path& path, const DataColumns& columns,
+                      const ExampleCallback& use) {
   const std::string where = utf8::printable(path.string());
   const TableFile file = read_table_file(path, columns.invalid_utf8_replace);
-  std::vector<Example> examples;
+  bool any = false;
+  const ExampleCallback counted = [&](Example&& example) {
+    any = true;
+    use(std::move(example));
+  };
   if (file.format == TableFormat::json_lines) {
-    examples = read_json_lines(file.text, where, columns);
+    read_json_lines(file.text, where, columns, counted);
   } else {
-    RowReader rows(where, columns);
+    RowReader rows(where, columns, counted);
     const auto parse = file.format == TableFormat::csv ? parse_csv : parse_tsv;
     parse(file.text, where, std::ref(rows), {.field_bytes = kFieldBytes});
-    examples = rows.take();
   }
-  if (examples.empty()) {
+  if (!any) {
     throw std::runtime_error(
         where + (file.text.empty() ? ": the file is empty" : ": the file has no rows of data"));
   }
+}
+
+std::vector<Example> read_examples(const std::filesystem::path& path, const DataColumns& columns) {
+  std::vector<Example> examples;
+  for_each_example(path, columns,
+                   [&](Example&& example) { examples.push_back(std::move(example)); });
   return examples;
 }
 

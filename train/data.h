@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,10 @@ struct DataColumns {
 /// Throws std::runtime_error, one line with file and line of the file, for whatever is not so, for
 /// a file without rows and for an empty label.
 std::vector<Example> read_examples(const std::filesystem::path& path, const DataColumns& columns);
+
+/// The same one by one, in order, for files whose texts need not be in memory together.
+using ExampleCallback = std::function<void(Example&&)>;
+void for_each_example(const std::filesystem::path& path, const DataColumns& columns,
+                      const ExampleCallback& use);
 
 }  // namespace holdfast

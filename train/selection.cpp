@@ -3,110 +3,94 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <numeric>
-#include <queue>
 #include <stdexcept>
 
 #include "base/parallel.h"
+#include "train/herding.h"
+#include "train/marginal_relevance.h"
 #include "train/mixing.h"
+#include "train/names.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::int64_t kGrain = 256;  // texts a parallel chunk
+constexpr NameTable<SelectionMethod, 5> kMethods{{{SelectionMethod::tfidf, "tfidf"},
+                                                  {SelectionMethod::random, "random"},
+                                                  {SelectionMethod::balanced, "balanced"},
+                                                  {SelectionMethod::herding, "herding"},
+                                                  {SelectionMethod::reservoir, "reservoir"}}};
 
-// (term, tf) of a text, terms ascending.
-TfidfRow count_terms(Document words) {
-  std::sort(words.begin(), words.end());
-  TfidfRow row;
-  for (const std::int32_t word : words) {
-    if (row.empty() || row.back().term != word) row.push_back({word, 0});
-    row.back().weight += 1;
+std::int64_t total_cost(std::span<const std::int64_t> texts, const Budget& budget) {
+  std::int64_t total = 0;
+  for (const std::int64_t text : texts) total += budget.cost(text);
+  return total;
+}
+
+// The texts, in the order given, that fit into `amount`.
+std::vector<std::int64_t> that_fit(std::span<const std::int64_t> texts, std::int64_t amount,
+                                   const Budget& budget) {
+  std::vector<std::int64_t> kept;
+  for (const std::int64_t text : texts) {
+    if (amount <= 0) break;
+    if (budget.cost(text) > amount) continue;
+    amount -= budget.cost(text);
+    kept.push_back(text);
   }
-  return row;
+  return kept;
 }
 
-void normalize(TfidfRow& row) {
-  double squares = 0;
-  for (const TermWeight& t : row) squares += t.weight * t.weight;
-  if (squares == 0) return;
-  const double norm = std::sqrt(squares);
-  for (TermWeight& t : row) t.weight /= norm;
+std::vector<Selected> in_order(std::vector<Selected> selected) {
+  std::sort(selected.begin(), selected.end(),
+            [](const Selected& a, const Selected& b) { return a.index < b.index; });
+  return selected;
 }
 
-std::size_t term_limit(const std::vector<TfidfRow>& rows) {
-  std::int32_t limit = 0;
-  for (const TfidfRow& row : rows) {
-    if (!row.empty()) limit = std::max(limit, row.back().term + 1);
-  }
-  return static_cast<std::size_t>(limit);
+// All n texts as one share of the budget, which is checked.
+ClassShare whole(std::int64_t n, const Budget& budget) {
+  const std::vector<std::int32_t> labels(static_cast<std::size_t>(n), 0);
+  std::vector<ClassShare> shares = class_shares(labels, false, budget);
+  return shares.empty() ? ClassShare{} : std::move(shares.front());
 }
 
-double dot(const TfidfRow& row, const std::vector<double>& dense) {
-  double sum = 0;
-  for (const TermWeight& t : row) sum += t.weight * dense[static_cast<std::size_t>(t.term)];
-  return sum;
+std::vector<std::int64_t> shuffled(const std::vector<std::int64_t>& texts, std::uint64_t seed,
+                                   std::uint64_t part) {
+  std::vector<std::int64_t> out =
+      permutation(static_cast<std::int64_t>(texts.size()), RandomStream(seed, "selection"), part);
+  for (std::int64_t& place : out) place = texts[static_cast<std::size_t>(place)];
+  return out;
 }
 
 }  // namespace
 
-std::int32_t WordTable::id(std::string_view word) {
-  const auto found = ids_.find(word);
-  if (found != ids_.end()) return found->second;
-  return ids_.emplace(std::string(word), size()).first->second;
+SelectionMethod parse_selection_method(std::string_view name) {
+  return parse_in(kMethods, "selection method", name);
 }
 
-std::vector<TfidfRow> tfidf_rows(std::span<const Document> old_documents,
-                                 std::span<const Document> new_documents) {
-  const std::size_t n = old_documents.size() + new_documents.size();
-  std::vector<TfidfRow> rows(n);
-  parallel_for(static_cast<std::int64_t>(n), kGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (auto d = static_cast<std::size_t>(begin); d < static_cast<std::size_t>(end); ++d) {
-      rows[d] = count_terms(d < old_documents.size() ? old_documents[d]
-                                                     : new_documents[d - old_documents.size()]);
-    }
-  });
-  std::vector<double> idf(term_limit(rows), 0);  // document frequencies first
-  for (const TfidfRow& row : rows) {
-    for (const TermWeight& t : row) idf[static_cast<std::size_t>(t.term)] += 1;
-  }
-  for (double& x : idf) x = std::log((1 + static_cast<double>(n)) / (1 + x)) + 1;
-  parallel_for(static_cast<std::int64_t>(n), kGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (auto d = static_cast<std::size_t>(begin); d < static_cast<std::size_t>(end); ++d) {
-      for (TermWeight& t : rows[d]) {
-        t.weight = (1 + std::log(t.weight)) * idf[static_cast<std::size_t>(t.term)];
-      }
-      normalize(rows[d]);
-    }
-  });
-  return rows;
-}
-
-std::vector<std::int64_t> class_quota(std::span<const std::int64_t> sizes, std::int64_t count) {
-  if (count < 0 || count > std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0})) {
+std::vector<std::int64_t> class_quota(std::span<const std::int64_t> sizes, std::int64_t amount) {
+  const std::int64_t total = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+  if (amount < 0 || amount > total) {
     throw std::invalid_argument(
-        fmt::format("[selection] {} texts are to be kept of {}", count,
-                    std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0})));
+        fmt::format("[selection] {} texts are to be kept of {}", amount, total));
   }
   // The level that all classes can be filled to, then one more each for the first that have one.
-  std::vector<std::int64_t> quota(sizes.size(), 0);
   const auto total_at = [&](std::int64_t level) {
-    std::int64_t total = 0;
-    for (const std::int64_t size : sizes) total += std::min(size, level);
-    return total;
+    std::int64_t sum = 0;
+    for (const std::int64_t size : sizes) sum += std::min(size, level);
+    return sum;
   };
-  std::int64_t low = 0, high = count;
+  std::int64_t low = 0, high = amount;
   while (low < high) {
     const std::int64_t middle = low + (high - low + 1) / 2;
-    if (total_at(middle) <= count) {
+    if (total_at(middle) <= amount) {
       low = middle;
     } else {
       high = middle - 1;
     }
   }
-  std::int64_t left = count - total_at(low);
+  std::int64_t left = amount - total_at(low);
+  std::vector<std::int64_t> quota(sizes.size(), 0);
   for (std::size_t c = 0; c < sizes.size(); ++c) {
     quota[c] = std::min(sizes[c], low);
     if (left > 0 && sizes[c] > low) {
@@ -117,175 +101,174 @@ std::vector<std::int64_t> class_quota(std::span<const std::int64_t> sizes, std::
   return quota;
 }
 
+std::vector<ClassShare> class_shares(std::span<const std::int32_t> labels, bool by_class,
+                                     const Budget& budget) {
+  if (!budget.text_bytes.empty() && budget.text_bytes.size() != labels.size()) {
+    throw std::invalid_argument(
+        fmt::format("[selection] {} texts have {} sizes", labels.size(), budget.text_bytes.size()));
+  }
+  std::map<std::int32_t, ClassShare> classes;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    classes[by_class ? labels[i] : 0].texts.push_back(static_cast<std::int64_t>(i));
+  }
+  std::vector<ClassShare> shares;
+  std::vector<std::int64_t> sizes;
+  for (auto& [label, share] : classes) {
+    sizes.push_back(total_cost(share.texts, budget));
+    shares.push_back(std::move(share));
+  }
+  std::int64_t amount = budget.amount;
+  if (!budget.text_bytes.empty()) {
+    amount = std::min(amount, std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0}));
+  }
+  const std::vector<std::int64_t> quota = class_quota(sizes, amount);
+  for (std::size_t c = 0; c < shares.size(); ++c) shares[c].amount = quota[c];
+  return shares;
+}
+
 namespace {
 
-// Classes in ascending order of label, each with its texts' indices.
-std::vector<std::pair<std::int32_t, std::vector<std::int64_t>>> by_class(
-    std::span<const std::int32_t> labels) {
-  std::map<std::int32_t, std::vector<std::int64_t>> classes;
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    classes[labels[i]].push_back(static_cast<std::int64_t>(i));
-  }
-  return {classes.begin(), classes.end()};
+// The most similar texts of a class that four times its share holds, ascending by index.
+std::vector<std::int64_t> most_similar(ClassShare share, const std::vector<double>& scores,
+                                       const Budget& budget) {
+  std::stable_sort(share.texts.begin(), share.texts.end(), [&](std::int64_t a, std::int64_t b) {
+    return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
+  });
+  std::vector<std::int64_t> pool = that_fit(share.texts, 4 * share.amount, budget);
+  std::sort(pool.begin(), pool.end());
+  return pool;
 }
 
-std::vector<std::int64_t> sizes_of(
-    const std::vector<std::pair<std::int32_t, std::vector<std::int64_t>>>& classes) {
-  std::vector<std::int64_t> sizes;
-  for (const auto& [label, texts] : classes) {
-    sizes.push_back(static_cast<std::int64_t>(texts.size()));
+std::vector<Selected> choose_within(const ClassShare& share, const WordRows& texts,
+                                    const Tfidf& tfidf, const std::vector<double>& scores,
+                                    const Budget& budget, const TfidfSelection& options) {
+  const std::vector<std::int64_t> pool = most_similar(share, scores, budget);
+  SparseRows rows;
+  std::vector<double> pool_scores;
+  std::vector<std::int64_t> costs;
+  for (const std::int64_t text : pool) {
+    tfidf.append_row(texts[text], rows);
+    pool_scores.push_back(scores[static_cast<std::size_t>(text)]);
+    costs.push_back(budget.cost(text));
   }
-  return sizes;
-}
-
-// Maximal marginal relevance by lazy evaluation: a candidate's value can only fall as more is
-// chosen, so one whose stale value is below the best current one need not be looked at.
-class MarginalRelevance {
- public:
-  MarginalRelevance(const std::vector<TfidfRow>& rows, const std::vector<double>& scores,
-                    double diversity, std::size_t terms)
-      : rows_(&rows), scores_(&scores), diversity_(diversity), scratch_(terms, 0) {}
-
-  // `candidates` by falling score, at least `count` of them.
-  std::vector<Selected> choose(std::span<const std::int64_t> candidates, std::int64_t count) {
-    std::vector<Selected> chosen;
-    std::priority_queue<Entry> queue;
-    for (const std::int64_t c : candidates) queue.push({value(c, 0), c, 0, 0});
-    while (static_cast<std::int64_t>(chosen.size()) < count) {
-      Entry best = queue.top();
-      queue.pop();
-      if (best.seen == chosen.size()) {
-        chosen.push_back(
-            {best.index, score(best.index),
-             fmt::format("similarity {:.4f} to the new task, {:.4f} to what was kept before",
-                         score(best.index), best.repeats)});
-        continue;
-      }
-      best.repeats = std::max(best.repeats, nearest(best, chosen));
-      best.seen = chosen.size();
-      best.value = value(best.index, best.repeats);
-      queue.push(best);
-    }
-    return chosen;
+  const std::vector<MarginalChoice> choices =
+      marginal_relevance(rows, tfidf.terms(), pool_scores, costs, options.diversity, share.amount);
+  std::vector<Selected> selected;
+  for (const MarginalChoice& choice : choices) {
+    const std::int64_t text = pool[static_cast<std::size_t>(choice.candidate)];
+    const double score = scores[static_cast<std::size_t>(text)];
+    selected.push_back(
+        {text, score,
+         fmt::format("similarity {:.4f} to the new task, {:.4f} to the nearest kept before; "
+                     "{} of {}{}",
+                     score, choice.nearest, selected.size() + 1, choices.size(),
+                     options.quota_by_class ? " of its class" : "")});
   }
-
- private:
-  struct Entry {
-    double value;
-    std::int64_t index;
-    double repeats;  // largest cosine to the first `seen` chosen texts
-    std::size_t seen;
-    bool operator<(const Entry& other) const {
-      return value != other.value ? value < other.value : index > other.index;
-    }
-  };
-
-  double score(std::int64_t index) const { return (*scores_)[static_cast<std::size_t>(index)]; }
-  const TfidfRow& row(std::int64_t index) const {
-    return (*rows_)[static_cast<std::size_t>(index)];
-  }
-  double value(std::int64_t index, double repeats) const {
-    return (1 - diversity_) * score(index) - diversity_ * repeats;
-  }
-
-  double nearest(const Entry& entry, const std::vector<Selected>& chosen) {
-    for (const TermWeight& t : row(entry.index)) {
-      scratch_[static_cast<std::size_t>(t.term)] = t.weight;
-    }
-    double largest = 0;
-    for (std::size_t i = entry.seen; i < chosen.size(); ++i) {
-      largest = std::max(largest, dot(row(chosen[i].index), scratch_));
-    }
-    for (const TermWeight& t : row(entry.index)) scratch_[static_cast<std::size_t>(t.term)] = 0;
-    return largest;
-  }
-
-  const std::vector<TfidfRow>* rows_;
-  const std::vector<double>* scores_;
-  double diversity_;
-  std::vector<double> scratch_;  // one row, dense; zero between calls
-};
-
-// cos(old text, mean of the new rows); rows are of length 1 or 0.
-std::vector<double> target_scores(const std::vector<TfidfRow>& rows, std::size_t old_count,
-                                  std::size_t terms) {
-  std::vector<double> target(terms, 0);
-  for (std::size_t d = old_count; d < rows.size(); ++d) {
-    for (const TermWeight& t : rows[d]) target[static_cast<std::size_t>(t.term)] += t.weight;
-  }
-  double squares = 0;
-  for (const double x : target) squares += x * x;
-  std::vector<double> scores(old_count, 0);
-  if (squares == 0) return scores;
-  const double norm = std::sqrt(squares);
-  for (std::size_t d = 0; d < old_count; ++d) scores[d] = dot(rows[d], target) / norm;
-  return scores;
-}
-
-std::vector<Selected> in_order(std::vector<Selected> selected) {
-  std::sort(selected.begin(), selected.end(),
-            [](const Selected& a, const Selected& b) { return a.index < b.index; });
   return selected;
 }
 
 }  // namespace
 
-std::vector<Selected> select_tfidf(std::span<const Document> old_documents,
+std::vector<Selected> select_tfidf(const WordRows& old_texts,
                                    std::span<const std::int32_t> old_labels,
-                                   std::span<const Document> new_documents,
+                                   const WordRows& new_texts, const Budget& budget,
                                    const TfidfSelection& options) {
-  if (old_labels.size() != old_documents.size()) {
-    throw std::invalid_argument(fmt::format("[selection] {} texts have {} labels",
-                                            old_documents.size(), old_labels.size()));
+  if (static_cast<std::int64_t>(old_labels.size()) != old_texts.size()) {
+    throw std::invalid_argument(
+        fmt::format("[selection] {} texts have {} labels", old_texts.size(), old_labels.size()));
   }
   if (!(options.diversity >= 0 && options.diversity <= 1)) {
     throw std::invalid_argument(
         fmt::format("[selection] diversity is {}, it must be between 0 and 1", options.diversity));
   }
-  const std::vector<std::int32_t> one_class(old_documents.size(), 0);
-  auto classes = by_class(options.quota_by_class ? old_labels : std::span(one_class));
-  const std::vector<std::int64_t> quota = class_quota(sizes_of(classes), options.count);
-  const std::vector<TfidfRow> rows = tfidf_rows(old_documents, new_documents);
-  const std::size_t terms = term_limit(rows);
-  const std::vector<double> scores = target_scores(rows, old_documents.size(), terms);
-  MarginalRelevance relevance(rows, scores, options.diversity, terms);
+  const std::vector<ClassShare> shares = class_shares(old_labels, options.quota_by_class, budget);
+  const Tfidf tfidf(old_texts, new_texts);
+  const std::vector<double> scores = tfidf.scores(old_texts, new_texts);
+  std::vector<std::vector<Selected>> chosen(shares.size());
+  parallel_for(
+      static_cast<std::int64_t>(shares.size()), 1, [&](std::int64_t begin, std::int64_t end) {
+        for (auto c = static_cast<std::size_t>(begin); c < static_cast<std::size_t>(end); ++c) {
+          chosen[c] = choose_within(shares[c], old_texts, tfidf, scores, budget, options);
+        }
+      });
   std::vector<Selected> selected;
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    std::vector<std::int64_t>& texts = classes[c].second;
-    std::stable_sort(texts.begin(), texts.end(), [&](std::int64_t a, std::int64_t b) {
-      return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
-    });
-    texts.resize(std::min(texts.size(), static_cast<std::size_t>(4 * quota[c])));
-    for (Selected& s : relevance.choose(texts, quota[c])) selected.push_back(std::move(s));
+  for (std::vector<Selected>& of_class : chosen) {
+    std::move(of_class.begin(), of_class.end(), std::back_inserter(selected));
   }
   return selected;
 }
 
-std::vector<Selected> select_random(std::int64_t n, std::int64_t count, std::uint64_t seed) {
-  class_quota(std::span(&n, 1), count);  // checks count
-  const std::vector<std::int64_t> order = permutation(n, RandomStream(seed, "selection"), 0);
+std::vector<Selected> select_random(std::int64_t n, const Budget& budget, std::uint64_t seed) {
+  const ClassShare all = whole(n, budget);
   std::vector<Selected> selected;
-  for (std::int64_t i = 0; i < count; ++i) {
-    selected.push_back({order[static_cast<std::size_t>(i)], 0, "drawn at random"});
+  for (const std::int64_t text : that_fit(shuffled(all.texts, seed, 0), all.amount, budget)) {
+    selected.push_back({text, 0, "drawn at random"});
   }
   return in_order(std::move(selected));
 }
 
-std::vector<Selected> select_balanced(std::span<const std::int32_t> labels, std::int64_t count,
+std::vector<Selected> select_balanced(std::span<const std::int32_t> labels, const Budget& budget,
                                       std::uint64_t seed) {
-  const auto classes = by_class(labels);
-  const std::vector<std::int64_t> quota = class_quota(sizes_of(classes), count);
-  const RandomStream stream(seed, "selection");
+  const std::vector<ClassShare> shares = class_shares(labels, true, budget);
   std::vector<Selected> selected;
-  for (std::size_t c = 0; c < classes.size(); ++c) {
-    const auto& [label, texts] = classes[c];
-    const auto order = permutation(static_cast<std::int64_t>(texts.size()), stream, c);
-    for (std::int64_t i = 0; i < quota[c]; ++i) {
-      const auto place = static_cast<std::size_t>(order[static_cast<std::size_t>(i)]);
-      selected.push_back({texts[place], 0, fmt::format("drawn at random from class {}", label)});
+  for (std::size_t c = 0; c < shares.size(); ++c) {
+    const std::vector<std::int64_t> kept =
+        that_fit(shuffled(shares[c].texts, seed, c), shares[c].amount, budget);
+    for (std::size_t i = 0; i < kept.size(); ++i) {
+      selected.push_back(
+          {kept[i], 0, fmt::format("drawn at random; {} of {} of its class", i + 1, kept.size())});
     }
   }
   return in_order(std::move(selected));
+}
+
+std::vector<Selected> select_reservoir(std::int64_t n, const Budget& budget, std::uint64_t seed) {
+  const ClassShare all = whole(n, budget);
+  if (n == 0) return {};
+  const std::int64_t total = total_cost(all.texts, budget);
+  const auto slots_wanted = static_cast<std::int64_t>(
+      static_cast<double>(all.amount) / static_cast<double>(total) * static_cast<double>(n));
+  const std::int64_t slots =
+      budget.text_bytes.empty() ? budget.amount : std::clamp<std::int64_t>(slots_wanted, 1, n);
+  const RandomStream stream(seed, "selection.reservoir");
+  std::vector<std::int64_t> reservoir;
+  for (std::int64_t i = 1; i <= n; ++i) {
+    if (i <= slots) {
+      reservoir.push_back(i - 1);
+      continue;
+    }
+    const std::uint64_t slot =
+        stream.below(static_cast<std::uint64_t>(i), 0, static_cast<std::uint64_t>(i));
+    if (slot < reservoir.size()) reservoir[slot] = i - 1;
+  }
+  std::vector<Selected> selected;
+  for (const std::int64_t text : that_fit(reservoir, all.amount, budget)) {
+    selected.push_back({text, 0, fmt::format("in a reservoir of {} slots", slots)});
+  }
+  return in_order(std::move(selected));
+}
+
+std::vector<Selected> select_texts(std::span<const std::int32_t> labels, const Budget& budget,
+                                   const SelectionOptions& options,
+                                   const SelectionSources& sources) {
+  const auto n = static_cast<std::int64_t>(labels.size());
+  switch (options.method) {
+    case SelectionMethod::random:
+      return select_random(n, budget, options.seed);
+    case SelectionMethod::balanced:
+      return select_balanced(labels, budget, options.seed);
+    case SelectionMethod::reservoir:
+      return select_reservoir(n, budget, options.seed);
+    case SelectionMethod::herding:
+      if (!sources.features) throw std::invalid_argument("[selection] herding needs features");
+      return select_herding(sources.features(), labels, budget, options.quota_by_class);
+    case SelectionMethod::tfidf:
+      break;
+  }
+  if (!sources.words) throw std::invalid_argument("[selection] tfidf needs the texts' words");
+  const auto [old_words, new_words] = sources.words();
+  return select_tfidf(old_words, labels, new_words, budget,
+                      {options.quota_by_class, options.diversity});
 }
 
 }  // namespace holdfast

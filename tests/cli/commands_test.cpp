@@ -133,13 +133,14 @@ TEST_F(Commands, InitOfOneSeedIsOneModel) {
 }
 
 TEST_F(Commands, SelectWritesTextsWithReasons) {
-  for (const char* method : {"tfidf", "random", "balanced"}) {
+  for (const char* method : {"tfidf", "random", "balanced", "herding", "reservoir"}) {
     const Outcome outcome = holdfast({"select", "--old", "old.csv", "--new", "new.csv",
-                                      "--fraction", "0.25", "--method", method, "-o", "kept.csv"});
+                                      "--model", "runs/old/model", "--fraction", "0.25",
+                                      "--method", method, "-o", "kept.csv"});
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     const auto lines = lines_of(read(folder_->path() / "kept.csv"));
     ASSERT_EQ(lines.size(), 17u) << method;
-    EXPECT_EQ(lines[0], "text,label,id,score,reason");
+    EXPECT_EQ(lines[0], "task,line,label,score,reason,text,text_pair");
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string_view>
 
 #include "tests/reference/expect_error.h"
 #include "tests/reference/golden_json.h"
@@ -12,25 +13,33 @@
 namespace holdfast {
 namespace {
 
+using Document = std::vector<std::int32_t>;
+
+WordRows rows_of(const std::vector<Document>& documents) {
+  WordRows rows;
+  for (const Document& document : documents) rows.add(document);
+  return rows;
+}
+
 struct Corpus {
   WordTable words;
-  std::vector<Document> old_documents, new_documents;
+  WordRows old_texts, new_texts;
   std::vector<std::int32_t> labels;
 };
 
-std::vector<Document> documents(const Json& texts, WordTable& words) {
+WordRows documents(const Json& texts, WordTable& words) {
   std::vector<Document> result;
   for (const Json& text : texts.array()) {
     result.emplace_back();
     for (const Json& word : text.array()) result.back().push_back(words.id(word.as_string()));
   }
-  return result;
+  return rows_of(result);
 }
 
 Corpus corpus(const Json& golden) {
   Corpus result;
-  result.old_documents = documents(golden.at("old"), result.words);
-  result.new_documents = documents(golden.at("new"), result.words);
+  result.old_texts = documents(golden.at("old"), result.words);
+  result.new_texts = documents(golden.at("new"), result.words);
   for (const double y : numbers(golden.at("labels"))) {
     result.labels.push_back(static_cast<std::int32_t>(y));
   }
@@ -43,32 +52,15 @@ std::vector<std::int64_t> indices(const std::vector<Selected>& selected) {
   return result;
 }
 
-TEST(Selection, TfidfRowsEqualScikitLearns) {
-  const Json golden = golden_json("recipe_tfidf.json");
-  Corpus texts = corpus(golden);
-  const std::vector<TfidfRow> rows = tfidf_rows(texts.old_documents, texts.new_documents);
-  const Json::Array& expected = golden.at("rows").array();
-  ASSERT_EQ(rows.size(), expected.size());
-  for (std::size_t d = 0; d < rows.size(); ++d) {
-    std::map<std::int32_t, double> weights;
-    for (const TermWeight& t : rows[d]) weights[t.term] = t.weight;
-    ASSERT_EQ(weights.size(), expected[d].items().size());
-    for (const auto& [word, weight] : expected[d].items()) {
-      EXPECT_NEAR(weights[texts.words.id(word)], weight.as_double(), 1e-9) << d << " " << word;
-    }
-  }
-}
-
 TEST(Selection, ChoosesWhatAnExhaustiveSearchChooses) {
   const Json golden = golden_json("recipe_tfidf.json");
   const Corpus texts = corpus(golden);
   const std::vector<double> scores = numbers(golden.at("scores"));
   for (const Json& expected : golden.at("selections").array()) {
-    const std::vector<Selected> selected =
-        select_tfidf(texts.old_documents, texts.labels, texts.new_documents,
-                     {.count = expected.at("count").as_int64(),
-                      .quota_by_class = expected.at("quota_by_class").as_bool(),
-                      .diversity = expected.at("diversity").as_double()});
+    const std::vector<Selected> selected = select_tfidf(
+        texts.old_texts, texts.labels, texts.new_texts, expected.at("count").as_int64(),
+        {.quota_by_class = expected.at("quota_by_class").as_bool(),
+         .diversity = expected.at("diversity").as_double()});
     std::vector<std::int64_t> chosen;
     for (const double i : numbers(expected.at("chosen")))
       chosen.push_back(static_cast<std::int64_t>(i));
@@ -81,13 +73,13 @@ TEST(Selection, ChoosesWhatAnExhaustiveSearchChooses) {
 }
 
 TEST(Selection, TiesGoToTheLowerIndexAndEmptyTextsAreAllowed) {
-  const std::vector<Document> old_documents{{}, {1, 2}, {1, 2}, {3}}, new_documents{{1, 2}, {}};
+  const WordRows old_texts = rows_of({{}, {1, 2}, {1, 2}, {3}}), new_texts = rows_of({{1, 2}, {}});
   const std::vector<std::int32_t> labels{0, 0, 0, 0};
-  EXPECT_EQ(indices(select_tfidf(old_documents, labels, new_documents,
-                                 {.count = 2, .quota_by_class = false, .diversity = 0})),
+  EXPECT_EQ(indices(select_tfidf(old_texts, labels, new_texts, 2,
+                                 {.quota_by_class = false, .diversity = 0})),
             (std::vector<std::int64_t>{1, 2}));
-  EXPECT_EQ(indices(select_tfidf(old_documents, labels, new_documents,
-                                 {.count = 2, .quota_by_class = false, .diversity = 0.9})),
+  EXPECT_EQ(indices(select_tfidf(old_texts, labels, new_texts, 2,
+                                 {.quota_by_class = false, .diversity = 0.9})),
             (std::vector<std::int64_t>{1, 0}));  // a repetition is worth less than nothing at all
 }
 
@@ -125,18 +117,105 @@ TEST(Selection, BalancedDrawsTheQuotaOfEveryClass) {
   EXPECT_NE(indices(selected), indices(select_balanced(labels, 10, 4)));
 }
 
+TEST(Selection, EveryTextHasTheSameChanceInAReservoir) {
+  constexpr int kTexts = 12, kSlots = 5, kSeeds = 6000;
+  std::vector<double> kept(kTexts, 0);
+  for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+    const std::vector<Selected> selected = select_reservoir(kTexts, kSlots, seed);
+    ASSERT_EQ(selected.size(), std::size_t{kSlots});
+    for (const Selected& s : selected) ++kept[static_cast<std::size_t>(s.index)];
+  }
+  // Texts of one reservoir are drawn without replacement: Var = M/N (1 - M/N), of which N - 1 are
+  // free.
+  const double expected = kSeeds * double{kSlots} / kTexts;
+  double chi_square = 0;
+  for (const double count : kept) chi_square += (count - expected) * (count - expected);
+  chi_square /= expected * (1 - double{kSlots} / kTexts) * kTexts / (kTexts - 1);
+  EXPECT_LT(chi_square, 31.3);  // 0.999 quantile, 11 degrees of freedom
+  EXPECT_GT(chi_square, 1.6);   // 0.001 quantile: counts that vary too little are no sample either
+}
+
+TEST(Selection, AReservoirOfAllTextsKeepsThem) {
+  EXPECT_EQ(indices(select_reservoir(3, 3, 1)), (std::vector<std::int64_t>{0, 1, 2}));
+  EXPECT_TRUE(select_reservoir(3, 0, 1).empty());
+  EXPECT_TRUE(select_reservoir(0, 0, 1).empty());
+}
+
+std::int64_t bytes_of(const std::vector<Selected>& selected,
+                      const std::vector<std::int64_t>& text_bytes) {
+  std::int64_t sum = 0;
+  for (const Selected& s : selected) sum += text_bytes[static_cast<std::size_t>(s.index)];
+  return sum;
+}
+
+TEST(Selection, ABudgetOfBytesIsFilledAsFarAsTextsFit) {
+  const Json golden = golden_json("recipe_tfidf.json");
+  const Corpus texts = corpus(golden);
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t i = 0; i < texts.old_texts.size(); ++i) sizes.push_back(10 + i % 7);
+  std::vector<float> features;
+  for (std::size_t i = 0; i < 2 * sizes.size(); ++i) features.push_back(static_cast<float>(i % 5));
+  SelectionSources sources;
+  sources.words = [&] { return std::pair(texts.old_texts, texts.new_texts); };
+  sources.features = [&] { return features; };
+  for (const char* method : {"tfidf", "random", "balanced", "herding", "reservoir"}) {
+    for (const std::int64_t bytes : {std::int64_t{100}, std::int64_t{301}}) {
+      const std::vector<Selected> kept =
+          select_texts(texts.labels, {bytes, sizes},
+                       {.method = parse_selection_method(method), .seed = 3}, sources);
+      const std::int64_t used = bytes_of(kept, sizes);
+      EXPECT_LE(used, bytes) << method;
+      // Each of three classes may leave less than its smallest text; a reservoir has fixed slots.
+      EXPECT_GT(used, std::string_view(method) == "reservoir" ? bytes / 2 : bytes - 3 * 16)
+          << method;
+    }
+    EXPECT_EQ(select_texts(texts.labels, {1 << 20, sizes},
+                           {.method = parse_selection_method(method), .seed = 3}, sources)
+                  .size(),
+              sizes.size())
+        << method;
+    EXPECT_TRUE(select_texts(texts.labels, {5, sizes},
+                             {.method = parse_selection_method(method), .seed = 3}, sources)
+                    .empty())
+        << method;
+  }
+}
+
+TEST(Selection, ATextThatDoesNotFitIsPassedOver) {
+  const WordRows old_texts = rows_of({{1, 2}, {1, 2, 3}, {1, 9, 9}}), new_texts = rows_of({{1, 2}});
+  const std::vector<std::int32_t> labels{0, 0, 0};
+  EXPECT_EQ(indices(select_tfidf(old_texts, labels, new_texts, {10, {8, 7, 2}},
+                                 {.quota_by_class = false, .diversity = 0})),
+            (std::vector<std::int64_t>{0, 2}));
+}
+
 TEST(Selection, RefusesNonsense) {
-  const std::vector<Document> texts{{1}, {2}};
+  const WordRows texts = rows_of({{1}, {2}});
   const std::vector<std::int32_t> labels{0, 1};
   expect_error<std::invalid_argument>("count", "3 texts are to be kept of 2",
-                                      [&] { select_tfidf(texts, labels, texts, {.count = 3}); });
+                                      [&] { select_tfidf(texts, labels, texts, 3, {}); });
   expect_error<std::invalid_argument>("negative", "-1 texts", [&] { select_random(2, -1, 1); });
   expect_error<std::invalid_argument>("diversity", "diversity is 1.5", [&] {
-    select_tfidf(texts, labels, texts, {.count = 1, .quota_by_class = true, .diversity = 1.5});
+    select_tfidf(texts, labels, texts, 1, {.diversity = 1.5});
   });
   expect_error<std::invalid_argument>("labels", "2 texts have 1 labels", [&] {
-    select_tfidf(texts, std::span(labels).first(1), texts, {.count = 1});
+    select_tfidf(texts, std::span(labels).first(1), texts, 1, {});
   });
+}
+
+TEST(Selection, RefusesWhatAMethodLacks) {
+  const std::vector<std::int32_t> labels{0, 1};
+  expect_error<std::invalid_argument>("words", "tfidf needs", [&] {
+    select_texts(labels, 1, {.method = SelectionMethod::tfidf}, {});
+  });
+  expect_error<std::invalid_argument>("features", "herding needs", [&] {
+    select_texts(labels, 1, {.method = SelectionMethod::herding}, {});
+  });
+  expect_error<std::invalid_argument>("sizes", "2 texts have 1 sizes", [&] {
+    select_random(2, {5, {5}}, 1);
+  });
+  expect_error<std::invalid_argument>("name", "unknown selection method \"best\"",
+                                      [] { parse_selection_method("best"); });
 }
 
 }  // namespace

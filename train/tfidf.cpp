@@ -1,0 +1,145 @@
+#include "train/tfidf.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "base/parallel.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::int64_t kBlockTexts = 4096;
+constexpr std::int64_t kGrain = 256;                                  // texts a parallel chunk
+constexpr std::size_t kTextsAtOnce = 2048, kBytesAtOnce = 4U << 20U;  // to split into words
+
+}  // namespace
+
+std::int32_t WordTable::id(std::string_view word) {
+  const auto found = ids_.find(word);
+  if (found != ids_.end()) return found->second;
+  return ids_.emplace(std::string(word), size()).first->second;
+}
+
+void WordRows::add(std::span<const std::int32_t> words) {
+  if (size_ % kBlockTexts == 0) {
+    if (!blocks_.empty()) blocks_.back().words.shrink_to_fit();
+    blocks_.emplace_back().ends.reserve(kBlockTexts);
+  }
+  Block& block = blocks_.back();
+  const auto begin = static_cast<std::ptrdiff_t>(block.words.size());
+  block.words.insert(block.words.end(), words.begin(), words.end());
+  std::sort(block.words.begin() + begin, block.words.end());
+  block.ends.push_back(block.words.size());
+  ++size_;
+}
+
+std::span<const std::int32_t> WordRows::operator[](std::int64_t text) const {
+  const Block& block = blocks_[static_cast<std::size_t>(text / kBlockTexts)];
+  const auto place = static_cast<std::size_t>(text % kBlockTexts);
+  const std::size_t begin = place == 0 ? 0 : block.ends[place - 1];
+  return std::span(block.words).subspan(begin, block.ends[place] - begin);
+}
+
+WordCounter::WordCounter(const Tokenizer& tokenizer, WordTable& table)
+    : tokenizer_(tokenizer), table_(table) {}
+
+void WordCounter::add(std::string_view text, std::string_view pair) {
+  std::string& both = waiting_.emplace_back(text);
+  if (!pair.empty()) both.append(" ").append(pair);
+  waiting_bytes_ += both.size();
+  if (waiting_.size() == kTextsAtOnce || waiting_bytes_ >= kBytesAtOnce) flush();
+}
+
+WordRows WordCounter::take() {
+  flush();
+  return std::exchange(rows_, {});
+}
+
+void WordCounter::flush() {
+  std::vector<std::vector<std::string>> words(waiting_.size());
+  parallel_for(
+      static_cast<std::int64_t>(waiting_.size()), 32, [&](std::int64_t begin, std::int64_t end) {
+        for (auto n = static_cast<std::size_t>(begin); n < static_cast<std::size_t>(end); ++n) {
+          words[n] = tokenizer_.words(waiting_[n]);
+        }
+      });
+  std::vector<std::int32_t> numbers;
+  for (const std::vector<std::string>& text : words) {
+    numbers.clear();
+    for (const std::string& word : text) numbers.push_back(table_.id(word));
+    rows_.add(numbers);
+  }
+  waiting_.clear();
+  waiting_bytes_ = 0;
+}
+
+namespace {
+
+// Calls use(term, tf) for every different word of a sorted row.
+template <class Use>
+void for_each_term(std::span<const std::int32_t> words, const Use& use) {
+  for (std::size_t begin = 0, end = 0; begin < words.size(); begin = end) {
+    while (end < words.size() && words[end] == words[begin]) ++end;
+    use(words[begin], static_cast<double>(end - begin));
+  }
+}
+
+}  // namespace
+
+Tfidf::Tfidf(const WordRows& old_texts, const WordRows& new_texts) {
+  for (const WordRows* texts : {&old_texts, &new_texts}) {  // document frequencies first
+    for (std::int64_t d = 0; d < texts->size(); ++d) {
+      const std::span<const std::int32_t> words = (*texts)[d];
+      if (words.empty()) continue;
+      idf_.resize(std::max(idf_.size(), static_cast<std::size_t>(words.back()) + 1), 0);
+      for_each_term(words, [&](std::int32_t t, double) { idf_[static_cast<std::size_t>(t)] += 1; });
+    }
+  }
+  const auto n = static_cast<double>(old_texts.size() + new_texts.size());
+  for (double& x : idf_) x = std::log((1 + n) / (1 + x)) + 1;
+}
+
+void Tfidf::append_row(std::span<const std::int32_t> words, SparseRows& rows) const {
+  const std::size_t begin = rows.entries.size();
+  double squares = 0;
+  for_each_term(words, [&](std::int32_t t, double tf) {
+    const double weight = (1 + (tf > 1 ? std::log(tf) : 0)) * idf_[static_cast<std::size_t>(t)];
+    squares += weight * weight;
+    rows.entries.push_back({t, weight});
+  });
+  const double norm = std::sqrt(squares);
+  for (std::size_t i = begin; i < rows.entries.size(); ++i) rows.entries[i].weight /= norm;
+  rows.begin.push_back(rows.entries.size());
+}
+
+std::vector<double> Tfidf::scores(const WordRows& texts, const WordRows& target) const {
+  std::vector<double> sum(idf_.size(), 0);
+  SparseRows row;
+  for (std::int64_t d = 0; d < target.size(); ++d) {
+    row = {};
+    append_row(target[d], row);
+    for (const TermWeight& t : row.entries) sum[static_cast<std::size_t>(t.term)] += t.weight;
+  }
+  double squares = 0;
+  for (const double x : sum) squares += x * x;
+  std::vector<double> scores(static_cast<std::size_t>(texts.size()), 0);
+  if (squares == 0) return scores;
+  const double norm = std::sqrt(squares);
+  parallel_for(texts.size(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    SparseRows rows;
+    for (std::int64_t d = begin; d < end; ++d) {
+      rows.begin.resize(1);
+      rows.entries.clear();
+      append_row(texts[d], rows);
+      double product = 0;
+      for (const TermWeight& t : rows.entries) {
+        product += t.weight * sum[static_cast<std::size_t>(t.term)];
+      }
+      scores[static_cast<std::size_t>(d)] = product / norm;
+    }
+  });
+  return scores;
+}
+
+}  // namespace holdfast
