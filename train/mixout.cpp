@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 
 #include "base/parallel.h"
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/dropout.h"
+#include "train/spans.h"
 
 namespace holdfast {
 namespace {
@@ -15,72 +19,75 @@ bool is_mixed(const NamedSlice& slice) {
   return slice.decay && slice.layer > 0 && slice.task.empty() && !slice.adapter;
 }
 
-// visit(i, old) for the elements of a piece: 16-bit number i % 8 of the Philox block i / 8.
-template <class Visit>
-void for_each_choice(const RandomStream& stream, std::uint32_t step, std::uint32_t threshold,
-                     ArenaSpan piece, Visit visit) {
-  for (std::int64_t i = piece.begin; i < piece.end;) {
-    const PhiloxCounter block = stream.bits(step, static_cast<std::uint64_t>(i / 8));
-    for (const std::int64_t end = std::min(piece.end, (i / 8 + 1) * 8); i < end; ++i) {
-      const auto j = static_cast<unsigned>(i % 8);
-      visit(i, (block[j / 2] >> (16 * (j % 2)) & 0xffff) < threshold);
-    }
-  }
+kernels::DropoutMask mask_of(const DropoutKey& key) {
+  return {{key.key[0], key.key[1]}, key.step, key.threshold, key.scale()};
 }
 
 }  // namespace
 
 Mixout::Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uint64_t seed)
-    : stream_(seed, "mixout"),
-      threshold_(0),
+    : key_{.key = RandomStream(seed, "mixout").key()},
       old_(std::move(theta_old)),
-      aside_(Tensor::empty(arena.values().shape(), arena.dtype())),
-      pieces_(pieces_of(spans_of(arena, is_mixed))) {
+      aside_(Tensor::empty(arena.values().shape(), arena.dtype())) {
   if (!(p >= 0 && p < 1)) {
     throw std::invalid_argument(fmt::format("[mixout] probability {} must be in [0, 1)", p));
   }
-  threshold_ = static_cast<std::uint32_t>(std::min(65535L, std::lround(p * 65536)));
+  key_.threshold = static_cast<std::uint32_t>(std::min(65535L, std::lround(p * 65536)));
   if (old_.shape() != aside_.shape() || old_.dtype() != aside_.dtype()) {
     throw std::invalid_argument("[mixout] the old weights are " + old_.shape().text() +
                                 ", the model " + aside_.shape().text());
   }
+  if (!key_.active()) return;
+  const std::vector<NamedSlice>& slices = arena.slices();
+  for (std::size_t s = 0; s < slices.size(); ++s) {
+    if (!is_mixed(slices[s])) continue;
+    const std::int64_t rows = slices[s].shape[0], C = slices[s].size / rows;
+    const std::int64_t height = std::max<std::int64_t>(1, kPiece / C);
+    for (std::int64_t r = 0; r < rows; r += height) {
+      rows_.push_back({slices[s].offset + r * C, std::min(height, rows - r), C,
+                       static_cast<std::int32_t>(s), static_cast<std::int32_t>(r)});
+    }
+  }
+}
+
+template <class Body>
+void Mixout::for_each_rows(const Body& body) const {
+  parallel_for(static_cast<std::int64_t>(rows_.size()), 1, [&](std::int64_t i, std::int64_t) {
+    const Rows& rows = rows_[static_cast<std::size_t>(i)];
+    const std::vector<std::int32_t> slots(static_cast<std::size_t>(rows.rows), rows.slot);
+    std::vector<std::int32_t> tokens(slots.size());
+    std::iota(tokens.begin(), tokens.end(), rows.first);
+    body(rows, slots.data(), tokens.data());
+  });
 }
 
 void Mixout::mix(const Tensor& theta, std::uint32_t step) {
   if (mixed_) throw std::logic_error("[mixout] the weights are mixed already");
-  mixed_ = step;
-  if (threshold_ == 0) return;
-  const double further = threshold_ / (65536.0 - threshold_);  // p / (1 - p)
+  mixed_ = true;
+  key_.step = step;
   dispatch(theta.dtype(), "mixout", [&]<class T>() {
-    T* W = theta.data<T>();
-    T* aside = aside_.data<T>();
-    const T* W0 = old_.data<T>();
-    parallel_for(static_cast<std::int64_t>(pieces_.size()), 1, [&](std::int64_t p, std::int64_t) {
-      const ArenaSpan& piece = pieces_[static_cast<std::size_t>(p)];
-      std::copy(W + piece.begin, W + piece.end, aside + piece.begin);
-      for_each_choice(stream_, step, threshold_, piece, [&](std::int64_t i, bool old) {
-        W[i] = old ? W0[i] : W[i] + static_cast<T>(further) * (W[i] - W0[i]);
-      });
+    const auto& kernel = kernels::best<kernels::Dropout<T>>();
+    for_each_rows([&](const Rows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
+      const std::int64_t n = rows.rows * rows.C;
+      T* W = theta.data<T>() + rows.begin;
+      const T* W0 = old_.data<T>() + rows.begin;
+      std::copy(W, W + n, aside_.data<T>() + rows.begin);
+      for (std::int64_t i = 0; i < n; ++i) W[i] -= W0[i];
+      kernel.apply(mask_of(key_), slots, tokens, W, W0, rows.rows, rows.C, W);
     });
   });
 }
 
 void Mixout::unmix(const Tensor& theta, const Tensor& gradient) {
   if (!mixed_) throw std::logic_error("[mixout] the weights are not mixed");
-  const std::uint32_t step = *mixed_;
-  mixed_.reset();
-  if (threshold_ == 0) return;
-  const double scale = 65536.0 / (65536.0 - threshold_);  // 1 / (1 - p)
+  mixed_ = false;
   dispatch(theta.dtype(), "mixout", [&]<class T>() {
-    T* W = theta.data<T>();
-    T* g = gradient.data<T>();
-    const T* aside = aside_.data<T>();
-    parallel_for(static_cast<std::int64_t>(pieces_.size()), 1, [&](std::int64_t p, std::int64_t) {
-      const ArenaSpan& piece = pieces_[static_cast<std::size_t>(p)];
-      std::copy(aside + piece.begin, aside + piece.end, W + piece.begin);
-      for_each_choice(stream_, step, threshold_, piece, [&](std::int64_t i, bool old) {
-        g[i] = old ? T{0} : g[i] * static_cast<T>(scale);
-      });
+    const auto& kernel = kernels::best<kernels::Dropout<T>>();
+    for_each_rows([&](const Rows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
+      const T* aside = aside_.data<T>() + rows.begin;
+      std::copy(aside, aside + rows.rows * rows.C, theta.data<T>() + rows.begin);
+      T* g = gradient.data<T>() + rows.begin;
+      kernel.apply(mask_of(key_), slots, tokens, g, nullptr, rows.rows, rows.C, g);
     });
   });
 }

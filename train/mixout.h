@@ -3,24 +3,22 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "nn/parameters.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
-#include "train/spans.h"
 
 namespace holdfast {
 
 /// Mixout [Lee, Cho & Kang 2020, eq. 4]: the network runs on
 ///   W' = ((1 - M) W0 + M W - p W0) / (1 - p),   M ~ Bernoulli(1 - p) for each weight,
 /// so that E[W'] = W, and the gradient is that of W: dW = dW' M / (1 - p) (the authors' code leaves
-/// out the divisor). Computed as W' = W0 where M = 0 and W + p/(1-p) (W - W0) where M = 1: exactly
-/// W while W = W0. As in their code, W are the matrices of linear layers: no biases, norms and
+/// out the divisor). That is dropout of W - W0: W' = W0 + M (W - W0) / (1 - p), exactly W0 where
+/// M = 0 or W = W0. As in their code, W are the matrices of linear layers: no biases, norms and
 /// embeddings; and of these, what all tasks share, as a new head has no W0.
-/// M is a pure function of (seed, step, place in the arena), whatever the number of threads; p is
-/// rounded to 1/65536.
+/// M is keyed as dropout's (tensor/random.h): slot the tensor's place among the slices, token its
+/// row, channel its column. p is rounded to 1/65536. The same bits for any number of threads.
 class Mixout {
  public:
   /// Keeps a reference to the memory of theta_old (n). Throws std::invalid_argument unless p is in
@@ -35,11 +33,18 @@ class Mixout {
   void unmix(const Tensor& theta, const Tensor& gradient);
 
  private:
-  RandomStream stream_;
-  std::uint32_t threshold_;             // a weight is old when its 16-bit number is below
-  Tensor old_, aside_;                  // W0, W (n)
-  std::vector<ArenaSpan> pieces_;       // of W
-  std::optional<std::uint32_t> mixed_;  // the step whose W' is in theta
+  struct Rows {                   // of a matrix with C columns, those from `first` on
+    std::int64_t begin, rows, C;  // begin: element of the arena
+    std::int32_t slot, first;
+  };
+  /// body(rows, slots, tokens), in parallel.
+  template <class Body>
+  void for_each_rows(const Body& body) const;
+
+  DropoutKey key_;
+  Tensor old_, aside_;  // W0, W (n)
+  std::vector<Rows> rows_;
+  bool mixed_ = false;  // W' is in theta
 };
 
 }  // namespace holdfast

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <stdexcept>
 
 #include "base/parallel.h"
@@ -106,19 +107,27 @@ std::vector<std::uint8_t> key_neurons(const ParameterArena& arena, const T* impo
   return key;
 }
 
-// Cuts key weights of [begin, end) to their bounds; how many were there or beyond.
+// The largest T whose rounded product with any weight is not above max_drift times it.
 template <class T>
-std::int64_t clamp_piece(ArenaSpan span, double max_drift, const std::uint8_t* key, const T* old,
-                         T* theta) {
-  std::int64_t at_bound = 0;
+T rounded_down(double max_drift) {
+  T rounded = static_cast<T>(max_drift);
+  if (static_cast<double>(rounded) > max_drift) rounded = std::nextafter(rounded, T{0});
+  return std::nextafter(rounded, T{0});
+}
+
+// Cuts key weights to their bounds; how many were there or beyond. Weights that are not key have an
+// interval that holds all numbers, so that the loop has no branch.
+template <class T>
+std::int32_t clamp_piece(ArenaSpan span, T max_drift, const std::uint8_t* __restrict key,
+                         const T* __restrict old, T* __restrict theta) {
+  constexpr T kUnbounded = std::numeric_limits<T>::max();
+  std::int32_t at_bound = 0;
   for (std::int64_t i = span.begin; i < span.end; ++i) {
-    const double middle = static_cast<double>(old[i]);
-    const double reach = max_drift * std::abs(middle);
-    const T low = static_cast<T>(middle - reach), high = static_cast<T>(middle + reach);
-    const T x = theta[i];
-    const T held = x < low ? low : x > high ? high : x;
-    theta[i] = key[i] != 0 ? held : x;
-    at_bound += key[i] != 0 && (x <= low || x >= high);
+    const T reach = max_drift * std::abs(old[i]) + static_cast<T>(1 - key[i]) * kUnbounded;
+    const T low = old[i] - reach, high = old[i] + reach, x = theta[i];
+    const T above = x < low ? low : x;
+    theta[i] = above > high ? high : above;
+    at_bound += static_cast<std::int32_t>(x <= low) | static_cast<std::int32_t>(x >= high);
   }
   return at_bound;
 }
@@ -213,10 +222,11 @@ void Protection::clamp(const Tensor& theta) {
   const double max_drift = options_.mode == ProtectMode::freeze ? 0 : options_.max_drift;
   std::vector<std::int64_t> counts(pieces_.size());
   dispatch(theta.dtype(), "protect", [&]<class T>() {
+    const T reach = rounded_down<T>(max_drift);
     parallel_for(static_cast<std::int64_t>(pieces_.size()), 1, [&](std::int64_t p, std::int64_t) {
       const auto piece = static_cast<std::size_t>(p);
       counts[piece] =
-          clamp_piece(pieces_[piece].span, max_drift, key_.data(), old_.data<T>(), theta.data<T>());
+          clamp_piece(pieces_[piece].span, reach, key_.data(), old_.data<T>(), theta.data<T>());
     });
   });
   at_bound_ = 0;

@@ -41,9 +41,9 @@ struct ProtectOptions {
 ///                 |theta_old,i|. A weight that was 0 stays 0.
 ///   bound tensor  d of a tensor that has drifted further is scaled back: theta = theta_old + d
 ///                 max_drift ||theta_old|| / ||d||. A tensor that was 0 stays 0.
-/// Accuracy: limits are formed in double, then rounded to nearest: |d_i| exceeds its bound by one
-/// ulp of theta_i at most, and a frozen weight keeps every bit; ||d|| by the rounding of theta, a
-/// relative 2^-24 (f32) of ||theta||.
+/// Accuracy: the width of a weight's interval is rounded down, its ends to nearest: |d_i| exceeds
+/// its bound by half an ulp of theta_i at most, and a frozen weight keeps every bit; ||d|| by the
+/// rounding of theta, a relative 2^-24 (f32) of ||theta||.
 class Protection {
  public:
   /// Keeps a reference to the memory of theta_old (n); `importance` (n) is needed by bound weight
@@ -54,7 +54,7 @@ class Protection {
              const ProtectOptions& options);
 
   /// Puts theta back within the bounds, after an update. One pass over what is protected. The same
-  /// bits for any number of threads and any instruction set.
+  /// bits for any number of threads.
   void apply(const Tensor& theta);
 
   /// Weights that are held: key ones, or those of all shared tensors.
