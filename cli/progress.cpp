@@ -60,8 +60,15 @@ void Progress::update(const Step& step) {
   const auto now = Clock::now();
   const auto pause = std::chrono::milliseconds(terminal_ ? 100 : 10'000);
   const bool is_new = begun_.emplace(step.phase).second;
-  if (!is_new && now - last_ < pause) return;
-  last_ = now;
+  if (is_new || now - last_ >= pause) draw(step);
+}
+
+void Progress::finish(const Step& step) {
+  if (!quiet_) draw(step);
+}
+
+void Progress::draw(const Step& step) {
+  last_ = Clock::now();
   const int width = terminal_width();
   if (terminal_)
     fmt::print(stderr, "\r{}\x1b[K", progress_line(step, width - 1, width >= 72));

@@ -32,6 +32,8 @@ class Progress {
   /// Redraws the moving line, ten times a second at most; elsewhere prints a line when a phase
   /// begins for the first time and every ten seconds.
   void update(const Step& step);
+  /// Shows the end of a phase, however little time has passed.
+  void finish(const Step& step);
   /// One line that stays, above the moving one.
   void notice(std::string_view line);
   /// Removes the moving line.
@@ -39,6 +41,8 @@ class Progress {
 
  private:
   using Clock = std::chrono::steady_clock;
+
+  void draw(const Step& step);
 
   bool quiet_;
   bool terminal_;

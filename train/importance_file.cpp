@@ -58,11 +58,26 @@ ImportanceCard card_of(const Metadata& metadata) {
   return card;
 }
 
-Importance read(const SafetensorsFile& file, const ParameterArena& arena) {
+// Where a tensor of the file goes in `values`: the slice, or its first rows when it is a head that
+// has grown.
+Tensor place_of(const SafetensorsEntry& entry, const NamedSlice& slice, bool may_have_grown,
+                const Tensor& values) {
+  const Shape shape(entry.shape);
+  const bool grown = may_have_grown && !slice.task.empty() && shape.rank() == slice.shape.rank() &&
+                     shape[0] > 0 && shape[0] < slice.shape[0] &&
+                     shape.numel() / shape[0] == slice.size / slice.shape[0];
+  if (shape != slice.shape && !grown) {
+    throw std::invalid_argument(fmt::format("{} has shape {}, the model's {}", entry.name,
+                                            shape.text(), slice.shape.text()));
+  }
+  return values.slice(0, slice.offset, slice.offset + shape.numel()).reshape(shape);
+}
+
+Importance read(const SafetensorsFile& file, const ParameterArena& arena, std::string_view head) {
   Importance result{card_of(file.metadata()), Tensor::zeros({arena.numel()}, arena.dtype()), {}};
   std::map<std::string, const NamedSlice*> slices;
   for (const NamedSlice& slice : arena.slices()) {
-    slices[Model::file_name(slice, result.task)] = &slice;
+    slices[Model::file_name(slice, head.empty() ? result.task : head)] = &slice;
   }
   for (const SafetensorsEntry& entry : file.entries()) {
     const auto found = slices.find(entry.name);
@@ -70,13 +85,7 @@ Importance read(const SafetensorsFile& file, const ParameterArena& arena) {
       throw std::invalid_argument(
           fmt::format("it holds {}, which the model does not have", utf8::printable(entry.name)));
     }
-    const NamedSlice* slice = found->second;
-    if (Shape(entry.shape) != slice->shape) {
-      throw std::invalid_argument(fmt::format("{} has shape {}, the model's {}", entry.name,
-                                              Shape(entry.shape).text(), slice->shape.text()));
-    }
-    result.values.slice(0, slice->offset, slice->offset + slice->size)
-        .reshape(slice->shape)
+    place_of(entry, *found->second, !head.empty(), result.values)
         .copy_from(file.read(entry, arena.dtype()));
   }
   for (const auto& [name, slice] : slices) {
@@ -121,8 +130,9 @@ void save_importance(const std::filesystem::path& path, const Importance& import
   write_safetensors(path, tensors, metadata);
 }
 
-Importance load_importance(const std::filesystem::path& path, const ParameterArena& arena) {
-  return with_file(path, [&](const SafetensorsFile& file) { return read(file, arena); });
+Importance load_importance(const std::filesystem::path& path, const ParameterArena& arena,
+                           std::string_view head) {
+  return with_file(path, [&](const SafetensorsFile& file) { return read(file, arena, head); });
 }
 
 ImportanceCard read_importance_card(const std::filesystem::path& path) {

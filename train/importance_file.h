@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string_view>
 
 #include "nn/parameters.h"
 #include "train/importance.h"
@@ -15,11 +16,14 @@ namespace holdfast {
 void save_importance(const std::filesystem::path& path, const Importance& importance,
                      const ParameterArena& arena);
 
-/// Reads F into the layout of `arena`; heads and adapters that the file does not have get 0: what
-/// is new is held to nothing. Throws std::runtime_error, with the file's name, for a file that is
-/// none of importance, a shared tensor that is missing, one the arena does not know, a wrong shape,
-/// a negative or non-finite value.
-Importance load_importance(const std::filesystem::path& path, const ParameterArena& arena);
+/// Reads F into the layout of `arena`. The head of the file's task goes to `head`, the name of the
+/// head that answers for the task now ("": the one of its own name); where that has grown, the file
+/// is its first rows, and the others get 0. Other heads and adapters that the file does not have
+/// get 0: what is new is held to nothing. Throws std::runtime_error, with the file's name, for a
+/// file that is none of importance, a shared tensor that is missing, one the arena does not know, a
+/// wrong shape, a negative or non-finite value.
+Importance load_importance(const std::filesystem::path& path, const ParameterArena& arena,
+                           std::string_view head = {});
 
 /// The metadata alone, without reading tensors. Throws as load_importance() does.
 ImportanceCard read_importance_card(const std::filesystem::path& path);
