@@ -25,29 +25,34 @@ constexpr std::array kBounds = {std::pair{ProtectBound::weight, "weight"},
 
 bool is_protected(const NamedSlice& slice) { return slice.task.empty() && !slice.adapter; }
 
-// 1 at the `count` highest of the scores that are above 0, the first ones of equal scores.
+// 1 at the highest scores within `spans` that are above 0, `fraction` of all there are at most; of
+// equal scores at the first ones.
 template <class T>
-std::vector<std::uint8_t> mark_highest(const std::vector<T>& scores, std::int64_t count) {
-  std::vector<T> positive;
-  std::copy_if(scores.begin(), scores.end(), std::back_inserter(positive),
-               [](T score) { return score > 0; });
-  const auto n = std::min(static_cast<std::size_t>(count), positive.size());
+std::vector<std::uint8_t> mark_highest(std::span<const T> scores, std::span<const ArenaSpan> spans,
+                                       double fraction) {
   std::vector<std::uint8_t> marks(scores.size(), 0);
-  if (n == 0) return marks;
-  const auto last = positive.begin() + static_cast<std::ptrdiff_t>(n) - 1;
+  const auto all = static_cast<double>(element_count(spans));
+  auto count = static_cast<std::size_t>(std::llround(fraction * all));
+  std::vector<T> positive;
+  for (const auto& [begin, end] : spans) {
+    std::copy_if(scores.begin() + begin, scores.begin() + end, std::back_inserter(positive),
+                 [](T score) { return score > 0; });
+  }
+  count = std::min(count, positive.size());
+  if (count == 0) return marks;
+  const auto last = positive.begin() + static_cast<std::ptrdiff_t>(count) - 1;
   std::nth_element(positive.begin(), last, positive.end(), std::greater<T>());
   const T lowest = *last;
-  auto equal = n - static_cast<std::size_t>(std::count_if(
-                       positive.begin(), last, [lowest](T score) { return score > lowest; }));
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (scores[i] > lowest) marks[i] = 1;
-    if (scores[i] == lowest && equal > 0) marks[i] = 1, --equal;
+  const auto above = std::count_if(positive.begin(), last, [=](T score) { return score > lowest; });
+  std::size_t ties = count - static_cast<std::size_t>(above);
+  for (const auto& [begin, end] : spans) {
+    for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i) {
+      const bool tied = scores[i] == lowest && ties > 0;
+      if (tied) --ties;
+      marks[i] = tied || scores[i] > lowest;
+    }
   }
   return marks;
-}
-
-std::int64_t fraction_of(double fraction, std::size_t count) {
-  return std::llround(fraction * static_cast<double>(count));
 }
 
 // Weights [first, first + size) of a row, and its bias where there is one.
@@ -75,18 +80,7 @@ std::vector<Neuron> neurons_of(const ParameterArena& arena) {
 }
 
 template <class T>
-std::vector<std::uint8_t> key_weights(const std::vector<ArenaSpan>& shared, const T* importance,
-                                      std::int64_t numel, double fraction) {
-  std::vector<T> scores(static_cast<std::size_t>(numel), T{0});
-  for (const auto& [begin, end] : shared) {
-    std::copy(importance + begin, importance + end, scores.begin() + begin);
-  }
-  const auto count = static_cast<std::size_t>(element_count(shared));
-  return mark_highest(scores, fraction_of(fraction, count));
-}
-
-template <class T>
-std::vector<std::uint8_t> key_neurons(const ParameterArena& arena, const T* importance,
+std::vector<std::uint8_t> key_neurons(const ParameterArena& arena, std::span<const T> importance,
                                       double fraction) {
   const std::vector<Neuron> neurons = neurons_of(arena);
   std::vector<double> scores;
@@ -95,8 +89,8 @@ std::vector<std::uint8_t> key_neurons(const ParameterArena& arena, const T* impo
     for (std::int64_t i = first; i < first + size; ++i) sum += static_cast<double>(importance[i]);
     scores.push_back(sum / static_cast<double>(size + (bias < 0 ? 0 : 1)));
   }
-  const std::vector<std::uint8_t> chosen =
-      mark_highest(scores, fraction_of(fraction, neurons.size()));
+  const ArenaSpan all{0, static_cast<std::int64_t>(scores.size())};
+  const std::vector<std::uint8_t> chosen = mark_highest<double>(scores, {&all, 1}, fraction);
   std::vector<std::uint8_t> key(static_cast<std::size_t>(arena.numel()), 0);
   for (std::size_t n = 0; n < neurons.size(); ++n) {
     const auto& [first, size, bias] = neurons[n];
@@ -174,10 +168,9 @@ Protection::Protection(const ParameterArena& arena, Tensor theta_old, const Tens
 void Protection::choose_keys(const ParameterArena& arena, const Tensor& importance) {
   const std::vector<ArenaSpan> shared = spans_of(arena, is_protected);
   dispatch(old_.dtype(), "protect", [&]<class T>() {
-    const T* F = importance.data<T>();
-    key_ = options_.unit == ProtectUnit::weight
-               ? key_weights(shared, F, arena.numel(), options_.key_fraction)
-               : key_neurons(arena, F, options_.key_fraction);
+    const std::span<const T> F = importance.span<T>();
+    key_ = options_.unit == ProtectUnit::weight ? mark_highest<T>(F, shared, options_.key_fraction)
+                                                : key_neurons<T>(arena, F, options_.key_fraction);
   });
   for (const ArenaSpan& piece : pieces_of(shared)) {
     const auto count = std::count(key_.begin() + piece.begin, key_.begin() + piece.end, 1);
