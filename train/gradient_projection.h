@@ -14,7 +14,7 @@ struct Projection {
   bool acted = false;
 };
 
-/// Averaged gradient episodic memory [Chaudhry et al. 2019, eq. 11]: where the step along -g would
+/// Averaged gradient episodic memory [Chaudhry et al. 2019]: where the step along -g would
 /// raise the loss whose gradient is r,
 ///   g -= (g.r / r.r) r   when g.r < 0
 /// over `spans` of both (what the tasks share and the step trains); g.r is then 0 but for rounding,

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 
 #include "base/parallel.h"
@@ -44,8 +43,8 @@ Mixout::Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uin
     const std::int64_t rows = slices[s].shape[0], C = slices[s].size / rows;
     const std::int64_t height = std::max<std::int64_t>(1, kPiece / C);
     for (std::int64_t r = 0; r < rows; r += height) {
-      rows_.push_back({slices[s].offset + r * C, std::min(height, rows - r), C,
-                       static_cast<std::int32_t>(s), static_cast<std::int32_t>(r)});
+      rows_.push_back(
+          {slices[s].offset + r * C, std::min(height, rows - r), C, static_cast<std::int32_t>(s)});
     }
   }
 }
@@ -55,8 +54,7 @@ void Mixout::for_each_rows(const Body& body) const {
   parallel_for(static_cast<std::int64_t>(rows_.size()), 1, [&](std::int64_t i, std::int64_t) {
     const Rows& rows = rows_[static_cast<std::size_t>(i)];
     const std::vector<std::int32_t> slots(static_cast<std::size_t>(rows.rows), rows.slot);
-    std::vector<std::int32_t> tokens(slots.size());
-    std::iota(tokens.begin(), tokens.end(), rows.first);
+    const std::vector<std::int32_t> tokens(slots.size(), 0);  // all rows alike
     body(rows, slots.data(), tokens.data());
   });
 }

@@ -11,14 +11,15 @@
 
 namespace holdfast {
 
-/// Mixout [Lee, Cho & Kang 2020, eq. 4]: the network runs on
-///   W' = ((1 - M) W0 + M W - p W0) / (1 - p),   M ~ Bernoulli(1 - p) for each weight,
+/// Mixout [Lee, Cho & Kang 2020]: the network runs on
+///   W' = ((1 - M) W0 + M W - p W0) / (1 - p),   M ~ Bernoulli(1 - p)
 /// so that E[W'] = W, and the gradient is that of W: dW = dW' M / (1 - p) (the authors' code leaves
 /// out the divisor). That is dropout of W - W0: W' = W0 + M (W - W0) / (1 - p), exactly W0 where
-/// M = 0 or W = W0. As in their code, W are the matrices of linear layers: no biases, norms and
-/// embeddings; and of these, what all tasks share, as a new head has no W0.
-/// M is keyed as dropout's (tensor/random.h): slot the tensor's place among the slices, token its
-/// row, channel its column. p is rounded to 1/65536. The same bits for any number of threads.
+/// M = 0 or W = W0. As in their code, W are the matrices of linear layers, no biases, norms and
+/// embeddings, and M is one decision for each input neuron, a column of W; here of what
+/// all tasks share, as a new head has no W0.
+/// M is keyed as dropout's (tensor/random.h), slot the tensor's place among the slices, channel its
+/// column. p is rounded to 1/65536. The same bits for any number of threads.
 class Mixout {
  public:
   /// Keeps a reference to the memory of theta_old (n). Throws std::invalid_argument unless p is in
@@ -33,9 +34,9 @@ class Mixout {
   void unmix(const Tensor& theta, const Tensor& gradient);
 
  private:
-  struct Rows {                   // of a matrix with C columns, those from `first` on
+  struct Rows {                   // of a matrix with C columns
     std::int64_t begin, rows, C;  // begin: element of the arena
-    std::int32_t slot, first;
+    std::int32_t slot;
   };
   /// body(rows, slots, tokens), in parallel.
   template <class Body>

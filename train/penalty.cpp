@@ -10,11 +10,10 @@
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/update.h"
 #include "train/names.h"
+#include "train/spans.h"
 
 namespace holdfast {
 namespace {
-
-constexpr std::int64_t kChunk = 1 << 14;  // elements a unit of parallel work and of summation
 
 void check_same(const Tensor& a, const Tensor& b, const char* what) {
   if (a.shape() != b.shape() || a.dtype() != b.dtype()) {
@@ -48,11 +47,11 @@ ImportanceScale EwcPenalty::add(const Tensor& fisher, Normalization normalizatio
 
 double EwcPenalty::value(const Tensor& theta) const {
   check_same(theta, anchor_, "theta");
-  std::vector<double> partial(static_cast<std::size_t>((theta.numel() + kChunk - 1) / kChunk), 0);
+  std::vector<double> partial(static_cast<std::size_t>((theta.numel() + kPiece - 1) / kPiece), 0);
   dispatch(theta.dtype(), "ewc", [&]<class T>() {
     const auto& kernels = kernels::best<kernels::Update<T>>();
-    parallel_for(theta.numel(), kChunk, [&](std::int64_t begin, std::int64_t end) {
-      partial[static_cast<std::size_t>(begin / kChunk)] =
+    parallel_for(theta.numel(), kPiece, [&](std::int64_t begin, std::int64_t end) {
+      partial[static_cast<std::size_t>(begin / kPiece)] =
           kernels.sum_weighted_squares(importance_.data<T>() + begin, theta.data<T>() + begin,
                                        anchor_.data<T>() + begin, end - begin);
     });
@@ -67,7 +66,7 @@ void EwcPenalty::add_gradient(const Tensor& theta, const Tensor& gradient) const
   check_same(gradient, anchor_, "gradient");
   dispatch(theta.dtype(), "ewc", [&]<class T>() {
     const auto& kernels = kernels::best<kernels::Update<T>>();
-    parallel_for(theta.numel(), kChunk, [&](std::int64_t begin, std::int64_t end) {
+    parallel_for(theta.numel(), kPiece, [&](std::int64_t begin, std::int64_t end) {
       kernels.add_weighted_difference(2 * lambda_, importance_.data<T>() + begin,
                                       theta.data<T>() + begin, anchor_.data<T>() + begin,
                                       gradient.data<T>() + begin, end - begin);

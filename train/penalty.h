@@ -60,7 +60,7 @@ std::string_view name_of(L2Target target);
 L2Target parse_l2_target(std::string_view name);
 
 /// L2: weight * sum (theta_i - target_i)^2, gradient 2 weight (theta - target). Toward the old
-/// weights it is L2-SP [Li et al. 2018, eq. 3]: what has none, the head of the new task, gets
+/// weights it is L2-SP [Li et al. 2018]: what has none, the head of the new task, gets
 /// head * sum theta_i^2 instead. They write alpha/2 and beta/2: alpha = 2 weight, beta = 2 head.
 /// Toward zero `weight` is for everything, and `head` is not used.
 struct L2Penalty {
@@ -69,7 +69,7 @@ struct L2Penalty {
   double head = 0;
 };
 
-/// RecAdam [Chen et al. 2020, sec. 3.3]: the task's step grows with k(t) while a decoupled pull
+/// RecAdam [Chen et al. 2020]: the task's step grows with k(t) while a decoupled pull
 /// toward the old weights fades (optimizer.h; the moments are those of the unscaled task gradient):
 ///   k(t) = w / (1 + exp(-slope (t - midpoint))),  theta -= lr (w - k(t)) gamma (theta - theta_old)
 struct RecAdam {

@@ -42,7 +42,7 @@ struct ProtectOptions {
 ///   bound tensor  d of a tensor that has drifted further is scaled back: theta = theta_old + d
 ///                 max_drift ||theta_old|| / ||d||. A tensor that was 0 stays 0.
 /// Accuracy: the width of a weight's interval is rounded down, its ends to nearest: |d_i| exceeds
-/// its bound by half an ulp of theta_i at most, and a frozen weight keeps every bit; ||d|| by the
+/// its bound by half an ulp of theta_i at most, and a frozen weight keeps its value; ||d|| by the
 /// rounding of theta, a relative 2^-24 (f32) of ||theta||.
 class Protection {
  public:

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -16,10 +17,10 @@ bool is_matrix(const NamedSlice& slice) {
   return slice.task.empty() && slice.layer > 0 && slice.decay;
 }
 
-TEST(Mixout, IsTheFormulaAndItsInverse) {
+TEST(Mixout, IsTheFormulaWithOneDecisionForEachInputNeuron) {
   const double p = 0.25;
-  const ParameterArena arena = small_arena(1, DType::f64, 60);
-  const Tensor old = small_arena(2, DType::f64, 60).values();
+  const ParameterArena arena = small_arena(1, DType::f64, 200);  // matrices of several pieces
+  const Tensor old = small_arena(2, DType::f64, 200).values();
   const Tensor theta = arena.values().clone();
   const Tensor gradient = reference::random_tensor(theta.shape(), 3);
   const std::vector<double> W = theta.to_vector(), W0 = old.to_vector(), dW = gradient.to_vector();
@@ -29,24 +30,27 @@ TEST(Mixout, IsTheFormulaAndItsInverse) {
   mixout.unmix(theta, gradient);
   EXPECT_TRUE(same_bits(theta, arena.values()));
   const std::vector<double> unmixed = gradient.to_vector();
-  std::int64_t replaced = 0, count = 0;
+  std::vector<double> decisions;
   for (const NamedSlice& slice : arena.slices()) {
-    for (std::int64_t at = slice.offset; at < slice.offset + slice.size; ++at) {
-      const auto i = static_cast<std::size_t>(at);
-      if (!is_matrix(slice)) {
-        EXPECT_EQ(mixed[i], W[i]);
-        EXPECT_EQ(unmixed[i], dW[i]);
-        continue;
+    const auto first = static_cast<std::size_t>(slice.offset);
+    const auto size = static_cast<std::size_t>(slice.size);
+    for (std::size_t i = first; !is_matrix(slice) && i < first + size; ++i) {
+      EXPECT_EQ(mixed[i], W[i]);
+      EXPECT_EQ(unmixed[i], dW[i]);
+    }
+    for (std::size_t column = 0; is_matrix(slice) && column < 200; ++column) {
+      const double M = mixed[first + column] == W0[first + column] ? 0 : 1;
+      decisions.push_back(M);
+      for (std::size_t i = first + column; i < first + size; i += 200) {
+        ASSERT_NEAR(mixed[i], ((1 - M) * W0[i] + M * W[i] - p * W0[i]) / (1 - p), 4e-15);
+        ASSERT_NEAR(unmixed[i], dW[i] * M / (1 - p), 1e-15);
       }
-      const double M = mixed[i] == W0[i] ? 0 : 1;
-      EXPECT_NEAR(mixed[i], ((1 - M) * W0[i] + M * W[i] - p * W0[i]) / (1 - p), 4e-15);
-      EXPECT_NEAR(unmixed[i], dW[i] * M / (1 - p), 1e-15);
-      replaced += M == 0;
-      ++count;
     }
   }
-  const double share = static_cast<double>(replaced) / static_cast<double>(count);
-  EXPECT_NEAR(share, p, 4 * std::sqrt(p * (1 - p) / static_cast<double>(count)));
+  ASSERT_EQ(decisions.size(), 400U);
+  const double old_ones = static_cast<double>(std::count(decisions.begin(), decisions.end(), 0.0));
+  EXPECT_NEAR(old_ones / 400, p, 4 * std::sqrt(p * (1 - p) / 400));
+  EXPECT_FALSE(std::equal(decisions.begin(), decisions.begin() + 200, decisions.begin() + 200));
 }
 
 // The gradient that unmix() makes is that of f(W'(W)), f a sum of sines, by finite differences.

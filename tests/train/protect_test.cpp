@@ -139,7 +139,7 @@ TEST(Protect, ClampedWeightsNeverLeaveTheirBoundByMoreThanHalfAnUlp) {
   }
 }
 
-TEST(Protect, FrozenWeightsKeepEveryBit) {
+TEST(Protect, FrozenWeightsKeepTheirValue) {
   for (const DType dtype : {DType::f32, DType::f64}) {
     const ParameterArena arena = small_arena(1, dtype);
     const Tensor f = importance_for(arena, 5);
