@@ -36,7 +36,7 @@ constexpr std::string_view kSummary =
   evaluate, predict    what a model knows; what it says
   tokenize             texts to ids and offsets
   train-tokenizer      a vocabulary from texts
-  init                 a fresh BERT
+  init, merge          a fresh BERT; one model of several
   select, fisher       the recipe's parts: texts to keep, weights to hold
   info                 this build, this machine; or a model's card
 
@@ -68,7 +68,7 @@ int run(int argc, char** argv) {
       add_train(app, common),   add_compare(app, common),  add_evaluate(app, common),
       add_predict(app, common), add_tokenize(app, common), add_train_tokenizer(app, common),
       add_init(app, common),    add_select(app, common),   add_fisher(app, common),
-      add_info(app, common),
+      add_merge(app, common),   add_info(app, common),
   };
   try {
     app.parse(arguments(argc, argv));
