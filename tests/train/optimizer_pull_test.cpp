@@ -85,16 +85,20 @@ struct PullTest : testing::Test {
 };
 
 TEST_F(PullTest, EqualsTheOracleInBothCouplingsAndWithL2) {
-  for (const bool decoupled : {false, true}) {
-    for (const double l2 : {0.0, 0.4}) {
-      reset(0.7);
-      reference::PulledAdamW expected = oracle(0.05, 0.1);
-      expected.lambda = 0.7, expected.decoupled = decoupled, expected.l2 = l2;
-      expect_equal(expected,
-                   {.ewc = ewc.get(),
-                    .l2 = {.weight = l2},
-                    .coupling = decoupled ? Coupling::decoupled : Coupling::coupled},
-                   0.05, 0.1);
+  const reference::KeepMachine keep;
+  for (const Isa isa : reference::instruction_sets()) {
+    set_isa(isa);
+    for (const bool decoupled : {false, true}) {
+      for (const double l2 : {0.0, 0.4}) {
+        reset(0.7);
+        reference::PulledAdamW expected = oracle(0.05, 0.1);
+        expected.lambda = 0.7, expected.decoupled = decoupled, expected.l2 = l2;
+        expect_equal(expected,
+                     {.ewc = ewc.get(),
+                      .l2 = {.weight = l2},
+                      .coupling = decoupled ? Coupling::decoupled : Coupling::coupled},
+                     0.05, 0.1);
+      }
     }
   }
 }
