@@ -43,31 +43,8 @@ std::string list_of(const std::vector<std::string>& labels) {
   return labels.size() > kShown ? text + ", ..." : text;
 }
 
-// Finds the head of an old task and gives it the task's name.
-void adopt_head(Model& model, const Recipe& recipe, const DataRecipe& old, Notices& notices) {
-  if (model.head(old.name)) {
-    return;
-  }
-  const std::vector<Head>& heads = model.heads();
-  if (recipe.old.size() == 1 && heads.size() == 1 && heads.front().task == "default") {
-    notices.push_back(fmt::format("the classifier of {} is taken for task {}",
-                                  utf8::printable(recipe.model), old.name));
-    model.rename_head("default", old.name);
-    return;
-  }
-  std::vector<std::string> names;
-  for (const Head& head : heads) {
-    names.push_back(head.task);
-  }
-  throw std::runtime_error(
-      fmt::format("{}: has no head for the old task {}{}", utf8::printable(recipe.model), old.name,
-                  names.empty() ? ": train it on this task first" : "; it has: " + list_of(names)));
-}
-
-// A head for the new task, with the labels of its training texts.
-void prepare_new_head(Model& model, const Recipe& recipe, std::span<const Example> examples,
-                      Notices& notices) {
-  const DataRecipe& fresh = recipe.fresh;
+// The labels of the new task's training texts.
+std::vector<std::string> new_labels(const DataRecipe& fresh, std::span<const Example> examples) {
   const std::vector<std::string> labels = sorted_labels(examples);
   if (labels.size() < 2) {
     throw std::runtime_error(fmt::format("{}: every text has the label \"{}\"; a task needs two",
@@ -79,19 +56,7 @@ void prepare_new_head(Model& model, const Recipe& recipe, std::span<const Exampl
         fmt::format("{}: {} texts have {} different labels; is {} the right column?",
                     utf8::printable(fresh.train), examples.size(), labels.size(), fresh.label));
   }
-  const Head* present = model.head(fresh.name);
-  if (!present) {
-    model.add_head(fresh.name, labels, static_cast<std::uint64_t>(recipe.seed));
-    return;
-  }
-  if (std::set(labels.begin(), labels.end()) !=
-      std::set(present->labels.begin(), present->labels.end())) {
-    throw std::runtime_error(fmt::format(
-        "{}: the labels are {}, but the model's head for task {} has {}: give the new task "
-        "another name",
-        utf8::printable(fresh.train), list_of(labels), fresh.name, list_of(present->labels)));
-  }
-  notices.push_back("task " + fresh.name + " has a head already, which is trained further");
+  return labels;
 }
 
 void check_limits(const Recipe& recipe, const Model& model, const Tokenizer& tokenizer) {
@@ -155,6 +120,12 @@ std::vector<Sample> to_samples(std::span<const Example> examples, const DataReci
   for (std::size_t k = 0; k < labels.size(); ++k) {
     index.emplace(labels[k], static_cast<std::int32_t>(k));
   }
+  const std::string told_apart = data.name + ':';  // a label that two tasks of one head have
+  for (std::size_t k = 0; k < labels.size(); ++k) {
+    if (labels[k].starts_with(told_apart)) {
+      index.emplace(labels[k].substr(told_apart.size()), static_cast<std::int32_t>(k));
+    }
+  }
   for (std::size_t k = 0; k < labels.size(); ++k) {  // transformers' names for nameless classes
     if (labels[k] == "LABEL_" + std::to_string(k)) {
       index.emplace(std::to_string(k), static_cast<std::int32_t>(k));
@@ -165,8 +136,9 @@ std::vector<Sample> to_samples(std::span<const Example> examples, const DataReci
     const auto found = index.find(examples[n].label);
     if (found == index.end()) {
       throw std::runtime_error(fmt::format(
-          "{}:{}: the label \"{}\" is none of task {}'s: {}", utf8::printable(file),
-          examples[n].line, utf8::printable(examples[n].label), data.name, list_of(labels)));
+          "{}:{}: the label \"{}\" is none of {}: {}", utf8::printable(file), examples[n].line,
+          utf8::printable(examples[n].label),
+          data.name.empty() ? "the model's" : "task " + data.name + "'s", list_of(labels)));
     }
     samples[n].label = found->second;
     samples[n].id = examples[n].line;
@@ -215,11 +187,11 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
   Tokenizer tokenizer = Tokenizer::load(recipe.model, &notices);
   Model model = Model::load(recipe.model, recipe.precision, &notices);
   check_limits(recipe, model, tokenizer);
-  for (const DataRecipe& old : recipe.old) {
-    adopt_head(model, recipe, old, notices);
-  }
+  const bool trained_before = head_of_task(model, recipe.fresh.name);
+  const std::vector<std::string> old_heads = adopt_old_heads(model, recipe, notices);
 
   std::vector<TaskData> tasks;
+  std::vector<TaskHeads> heads;
   for (const auto& [data, old] : sources) {
     TaskData& task = tasks.emplace_back();
     task.name = data->name;
@@ -229,9 +201,9 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
       task.examples = read_examples(data->train, columns_of(*data));
     }
     if (!old) {
-      prepare_new_head(model, recipe, task.examples, notices);
+      heads = prepare_heads(model, recipe, old_heads, new_labels(*data, task.examples), notices);
     }
-    task.labels = model.head(task.name)->labels;
+    task.labels = (old ? head_of_task(model, task.name) : model.head(heads.back().now))->labels;
     task.train = to_samples(task.examples, *data, data->train, task.labels, tokenizer);
     for (const auto& [file, samples] :
          {std::pair(&data->valid, &task.valid), {&data->test, &task.test}}) {
@@ -247,7 +219,12 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
       }
     }
   }
-  return {std::move(model), std::move(tokenizer), std::move(tasks), std::move(notices)};
+  for (std::size_t t = 0; t < tasks.size(); ++t) {
+    tasks[t].heads = heads[t];
+  }
+  const bool fresh_head = recipe.heads.scenario != "domain" && !trained_before;
+  return {std::move(model), std::move(tokenizer), std::move(tasks), std::move(notices),
+          fresh_head ? heads.back().now : ""};
 }
 
 std::string Inputs::digest() const {

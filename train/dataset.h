@@ -13,8 +13,10 @@
 #include "nn/model.h"
 #include "tokenizer/tokenizer.h"
 #include "train/data.h"
+#include "train/heads.h"
 #include "train/recipe.h"
 #include "train/sample.h"
+#include "train/selection.h"
 
 namespace holdfast {
 
@@ -22,9 +24,14 @@ namespace holdfast {
 struct TaskData {
   std::string name;
   bool old = false;
+  TaskHeads heads;
   std::vector<std::string> labels;  // of its head, in order
   std::vector<Sample> train, valid, test;
   std::vector<Example> examples;
+  // Of an old task whose training texts are gone, what an earlier run left (train/inherit.h):
+  std::vector<Selected> kept;  // the examples, each with score and reason
+  std::vector<Sample> kept_samples;
+  std::filesystem::path importance;  // a file; empty: none
 };
 
 /// Everything that a run reads.
@@ -33,6 +40,7 @@ struct Inputs {
   Tokenizer tokenizer;
   std::vector<TaskData> tasks;  // old ones in the recipe's order, then the new one
   Notices notices;
+  std::string new_head;  // the new task's, when it has no past
 
   const TaskData& fresh() const { return tasks.back(); }
   /// Of weights, labels, tokens and training texts: equal inputs, equal digest.

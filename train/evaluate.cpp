@@ -9,7 +9,18 @@
 namespace holdfast {
 namespace {
 
-// Logits (N, K), row-major in the order of `samples`.
+// log(sum_k exp(z_k)), from the largest.
+double log_sum_exp(std::span<const double> z) {
+  const double largest = *std::max_element(z.begin(), z.end());
+  double sum = 0;
+  for (const double value : z) {
+    sum += std::exp(value - largest);
+  }
+  return largest + std::log(sum);
+}
+
+}  // namespace
+
 std::vector<double> logits_of(Model& model, const Head& head, std::span<const Sample> samples,
                               const EvaluationProgress& progress, std::int64_t batch_tokens) {
   const NoGrad no_grad;
@@ -46,18 +57,6 @@ std::vector<double> logits_of(Model& model, const Head& head, std::span<const Sa
   }
   return logits;
 }
-
-// log(sum_k exp(z_k)), from the largest.
-double log_sum_exp(std::span<const double> z) {
-  const double largest = *std::max_element(z.begin(), z.end());
-  double sum = 0;
-  for (const double value : z) {
-    sum += std::exp(value - largest);
-  }
-  return largest + std::log(sum);
-}
-
-}  // namespace
 
 std::vector<double> probabilities(Model& model, const Head& head, std::span<const Sample> samples,
                                   const EvaluationProgress& progress, std::int64_t batch_tokens) {

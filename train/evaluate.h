@@ -31,6 +31,12 @@ struct Evaluation {
 /// Called with texts and tokens done so far.
 using EvaluationProgress = std::function<void(std::int64_t texts, std::int64_t tokens)>;
 
+/// The head's logits, in double, (N, K) row-major in the order of `samples`; batched and failing as
+/// probabilities().
+std::vector<double> logits_of(Model& model, const Head& head, std::span<const Sample> samples,
+                              const EvaluationProgress& progress = {},
+                              std::int64_t batch_tokens = 4096);
+
 /// softmax of the head's logits, (N, K) row-major in the order of `samples`. Texts are packed in
 /// that order into batches of at most `batch_tokens` tokens (one text at least). Throws
 /// std::runtime_error, naming the text, when a logit is not finite.

@@ -20,6 +20,14 @@ std::int64_t in_billionths(double share) {
   return std::llround(share * static_cast<double>(kBillion));
 }
 
+std::vector<std::int64_t> running_sums(std::vector<std::int64_t> counts) {
+  if (std::any_of(counts.begin(), counts.end(), [](std::int64_t n) { return n < 0; })) {
+    throw std::invalid_argument("[mixer] a buffer's size is negative");
+  }
+  std::partial_sum(counts.begin(), counts.end(), counts.begin());
+  return counts;
+}
+
 }  // namespace
 
 std::vector<std::int64_t> permutation(std::int64_t n, const RandomStream& stream,
@@ -35,34 +43,29 @@ std::vector<std::int64_t> permutation(std::int64_t n, const RandomStream& stream
   return order;
 }
 
-MixItem Mixer::Pool::at(std::int64_t position) {
-  const std::int64_t wanted = position / size;
-  if (wanted != epoch) {
-    order = permutation(size, stream, static_cast<std::uint64_t>(wanted));
-    epoch = wanted;
+Cycle::Place Cycle::at(std::int64_t position) {
+  const std::int64_t wanted = position / size_;
+  if (wanted != epoch_) {
+    order_ = permutation(size_, stream_, static_cast<std::uint64_t>(wanted));
+    epoch_ = wanted;
   }
-  return {0, order[static_cast<std::size_t>(position % size)], wanted};
+  return {order_[static_cast<std::size_t>(position % size_)], wanted};
 }
 
 Mixer::Mixer(std::int64_t new_count, std::vector<std::int64_t> old_counts, std::int64_t batch_size,
              double share, std::uint64_t seed)
-    : new_{new_count, RandomStream(seed, "mixing.new"), -1, {}},
-      old_{0, RandomStream(seed, "mixing.old"), -1, {}},
-      old_ends_(std::move(old_counts)),
+    : old_ends_(running_sums(std::move(old_counts))),
+      new_(new_count, RandomStream(seed, "mixing.new")),
+      old_(old_ends_.empty() ? 0 : old_ends_.back(), RandomStream(seed, "mixing.old")),
       batch_size_(batch_size) {
   if (new_count < 1) throw std::invalid_argument("[mixer] there are no new samples to train on");
   if (batch_size < 1) throw std::invalid_argument("[mixer] batch_size must be at least 1");
-  if (std::any_of(old_ends_.begin(), old_ends_.end(), [](std::int64_t n) { return n < 0; })) {
-    throw std::invalid_argument("[mixer] a buffer's size is negative");
-  }
-  std::partial_sum(old_ends_.begin(), old_ends_.end(), old_ends_.begin());
-  old_.size = old_ends_.empty() ? 0 : old_ends_.back();
   set_share(0, share);
 }
 
 void Mixer::set_share(std::int64_t step, double share) {
   const std::int64_t exact = in_billionths(share);
-  if (exact > 0 && old_.size == 0) {
+  if (exact > 0 && old_.size() == 0) {
     throw std::invalid_argument(
         "[mixer] a share of old data is asked for, but no old samples were kept");
   }
@@ -90,18 +93,20 @@ std::int64_t Mixer::new_before(std::int64_t step) const {
 }
 
 MixItem Mixer::old_item(std::int64_t position) {
-  MixItem item = old_.at(position);
-  const auto end = std::upper_bound(old_ends_.begin(), old_ends_.end(), item.index);
-  item.source = static_cast<std::int32_t>(end - old_ends_.begin()) + 1;
-  if (end != old_ends_.begin()) item.index -= *(end - 1);
-  return item;
+  const Cycle::Place place = old_.at(position);
+  const auto end = std::upper_bound(old_ends_.begin(), old_ends_.end(), place.index);
+  const std::int64_t before = end == old_ends_.begin() ? 0 : *(end - 1);
+  return {static_cast<std::int32_t>(end - old_ends_.begin()) + 1, place.index - before,
+          place.epoch};
 }
 
 std::vector<MixItem> Mixer::batch(std::int64_t step) {
   std::vector<MixItem> items;
   items.reserve(static_cast<std::size_t>(batch_size_));
-  for (std::int64_t i = new_before(step); i < new_before(step + 1); ++i)
-    items.push_back(new_.at(i));
+  for (std::int64_t i = new_before(step); i < new_before(step + 1); ++i) {
+    const Cycle::Place place = new_.at(i);
+    items.push_back({0, place.index, place.epoch});
+  }
   for (std::int64_t i = old_before(step); i < old_before(step + 1); ++i)
     items.push_back(old_item(i));
   return items;
@@ -109,7 +114,7 @@ std::vector<MixItem> Mixer::batch(std::int64_t step) {
 
 std::int64_t Mixer::steps_for_epochs(double epochs) const {
   const std::int64_t wanted =
-      static_cast<std::int64_t>(std::ceil(epochs * static_cast<double>(new_.size) - 1e-9));
+      static_cast<std::int64_t>(std::ceil(epochs * static_cast<double>(new_.size()) - 1e-9));
   std::int64_t high = 1;
   while (new_before(high) < wanted) high *= 2;
   std::int64_t low = 0;  // new_before never falls: bisect for the first step that has drawn enough

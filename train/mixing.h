@@ -17,6 +17,25 @@ namespace holdfast {
 std::vector<std::int64_t> permutation(std::int64_t n, const RandomStream& stream,
                                       std::uint64_t epoch);
 
+/// The numbers 0 .. size - 1 again and again, every time in a fresh order: a pure function of the
+/// stream.
+class Cycle {
+ public:
+  struct Place {
+    std::int64_t index = 0, epoch = 0;  // epoch: how often all have been through before
+  };
+  Cycle(std::int64_t size, const RandomStream& stream) : size_(size), stream_(stream) {}
+  /// The place at `position` = 0, 1, ... of the endless sequence; size must be above 0.
+  Place at(std::int64_t position);
+  std::int64_t size() const { return size_; }
+
+ private:
+  std::int64_t size_;
+  RandomStream stream_;
+  std::int64_t epoch_ = -1;  // of `order_`
+  std::vector<std::int64_t> order_;
+};
+
 /// A place in the data: source 0 is the new task, source i > 0 the buffer of old task i - 1.
 struct MixItem {
   std::int32_t source = 0;
@@ -57,18 +76,10 @@ class Mixer {
     std::int64_t first_step;
     std::int64_t share;  // billionths
   };
-  struct Pool {
-    std::int64_t size = 0;
-    RandomStream stream;
-    std::int64_t epoch = -1;  // of `order`
-    std::vector<std::int64_t> order;
-    /// The sample at `position` of the endless sequence of epochs.
-    MixItem at(std::int64_t position);
-  };
   MixItem old_item(std::int64_t position);
 
-  Pool new_, old_;
   std::vector<std::int64_t> old_ends_;  // running sums of old_counts
+  Cycle new_, old_;
   std::int64_t batch_size_;
   std::vector<Segment> segments_;
 };

@@ -214,6 +214,11 @@ struct Recipe {
   EvaluationRecipe evaluation;
   LeaveRecipe leave;
   std::optional<SearchRecipe> search;  // of the `search` command; no part of a run
+
+  /// Whether a measure asks how much each weight matters to the old tasks.
+  bool needs_importance() const {
+    return ewc || (protect && protect->bound == "weight") || (merge && merge->method == "fisher");
+  }
 };
 
 /// One `--set key=value`: a dotted key (array members by number, from 0: old.0.train) and a TOML

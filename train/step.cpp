@@ -1,6 +1,6 @@
-// L(theta) = 1/B sum_n CE(head of n's task) + lambda sum_i F_i (theta_i - theta_old,i)^2, and one
-// AdamW step down its gradient. run() is the whole of it; what it calls is in the order of the
-// calls.
+// L(theta) = 1/B sum_n CE(head of n's task) + alpha D + lambda sum_i F_i (theta_i - theta_old,i)^2,
+// and one AdamW step down its gradient. run() is the whole of it; what it calls is in the order of
+// the calls.
 #include "train/step.h"
 
 #include <fmt/format.h>
@@ -8,139 +8,127 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <set>
 #include <stdexcept>
+
+#include "train/gradient_projection.h"
+#include "train/unfreeze.h"
 
 namespace holdfast {
 
-struct TrainingStep::Drawn {
-  std::vector<const Sample*> samples;           // (B)
-  std::vector<std::vector<std::int32_t>> rows;  // of each pool: its places in the batch
-};
-
 StepRecord TrainingStep::run(std::int64_t step) {
   const auto start = std::chrono::steady_clock::now();
+  ParameterArena& arena = model_.arena();
   StepRecord record;
   record.step = step + 1;
   record.share = share_;
-
-  // Mix: texts of the new task and of the memory, packed without padding.
-  const Drawn drawn = draw(step);
-  std::vector<TokenSpan> texts;
-  for (const Sample* sample : drawn.samples) {
-    texts.push_back({sample->ids, sample->type_ids, static_cast<std::int32_t>(texts.size())});
+  thaw(step, record);
+  if (mixout_) {
+    mixout_->mix(arena.values(), static_cast<std::uint32_t>(step));
   }
-  const Batch batch = pack(texts);
-  record.tokens = batch.tokens();
 
-  // Forward: one encoder for all tasks, each text's logits from its own task's head.
-  const DropoutPlan dropout{true, seed_, static_cast<std::uint32_t>(step)};
-  const Var pooled = model_.pool(model_.encode(batch, dropout), batch, dropout);
-  const Var loss = task_losses(drawn, pooled, record);
-  record.loss = loss.value().item();
+  // A-GEM's reference: the gradient of the memory's loss, which the step must not raise.
+  if (reference_texts_ > 0) {
+    refer(step);
+  }
 
-  // Backward: into the arena's gradient, which every parameter must have received.
-  ParameterArena& arena = model_.arena();
+  // Mix, forward, backward: into the arena's gradient, which every parameter must have received.
+  Objective::Terms terms = objective_.batch(step);
+  record.loss = terms.task;
+  record.distill = terms.distill;
+  record.task_loss = std::move(terms.tasks);
+  record.tokens = terms.tokens;
   arena.zero_grad();
-  backward(loss);
-  check_reached(drawn, step);
+  backward(terms.loss);
+  terms.loss = {};
+  check_reached(step);
+  if (mixout_) {
+    mixout_->unmix(arena.values(), arena.grads());
+  }
+  if (reference_texts_ > 0) {
+    record.projected = project(arena.grads(), reference_, shared_spans(arena)).acted;
+  }
 
-  // Clip the task gradient; the penalty's is added to it afterwards, so that it cannot erase the
+  // Clip the loss's gradient; penalties are added to it afterwards, so that they cannot erase the
   // task.
-  record.grad_norm = gradient_norm(arena.grads());
-  check_finite(drawn, record);
+  record.grad_norm = gradient_norm(arena.grads(), optimizer_.trained_spans());
+  check_finite(record);
   record.clip = clip_factor(record.grad_norm, training_.clip_norm);
 
-  // Update, with the penalty's gradient in the same pass.
-  const double factor = schedule_.factor(step);
-  record.rate_low = rates_.front() * factor;
-  record.rate_high = rates_.back() * factor;
-  const UpdateSums sums = optimizer_.step(arena.values(), arena.grads(), factor, record.clip,
-                                          Pull{.ewc = ewc_, .l2 = {}});
-  record.penalty = sums.ewc;
-  check_finite(drawn, record);
-
+  descend(step, record);
+  check_finite(record);
   record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return record;
 }
 
-TrainingStep::Drawn TrainingStep::draw(std::int64_t step) {
-  Drawn drawn;
-  drawn.rows.resize(pools_.size());
-  for (const MixItem& item : mixer_.batch(step)) {
-    const auto pool = static_cast<std::size_t>(item.source);
-    drawn.rows[pool].push_back(static_cast<std::int32_t>(drawn.samples.size()));
-    drawn.samples.push_back(&pools_[pool].samples[static_cast<std::size_t>(item.index)]);
+// Gradual unfreezing: which layers learn in this step.
+void TrainingStep::thaw(std::int64_t step, StepRecord& record) {
+  if (thaw_every_) {
+    const int lowest = lowest_trained_layer(step, model_.config().layers, *thaw_every_);
+    if (lowest != lowest_layer_) {
+      lowest_layer_ = lowest;
+      model_.arena().train_only(
+          [lowest](const NamedSlice& slice) { return slice.layer >= lowest; });
+      optimizer_.train_from_layer(lowest);
+    }
   }
-  return drawn;
+  record.lowest_layer = lowest_layer_;
 }
 
-// Sum over the batch's texts of 1/B of each one's cross entropy.
-Var TrainingStep::task_losses(const Drawn& drawn, const Var& pooled, StepRecord& record) {
-  const double B = static_cast<double>(drawn.samples.size());
-  Var total;
-  for (std::size_t pool = 0; pool < pools_.size(); ++pool) {
-    const std::vector<std::int32_t>& rows = drawn.rows[pool];
-    if (rows.empty()) {
-      continue;
-    }
-    std::vector<std::int32_t> labels;
-    for (const std::int32_t row : rows) {
-      labels.push_back(drawn.samples[static_cast<std::size_t>(row)]->label);
-    }
-    const auto n = static_cast<std::int64_t>(rows.size());
-    const Head& head = *model_.head(pools_[pool].task);
-    const Var logits = model_.logits(pooled, head, Tensor::from(rows, {n}));
-    const Tensor weights = Tensor::full({n}, model_.dtype(), 1 / B);
-    const Var loss = softmax_cross_entropy(logits, Tensor::from(labels, {n}), weights,
-                                           training_.label_smoothing);
-    const double mean = loss.value().item() * B / static_cast<double>(n);
-    record.task_loss.push_back({pools_[pool].task, n, mean});
-    total = total.defined() ? add(total, loss) : loss;
+void TrainingStep::refer(std::int64_t step) {
+  ParameterArena& arena = model_.arena();
+  arena.zero_grad();
+  backward(objective_.reference(step, reference_texts_));
+  check_reached(step);
+  reference_.copy_from(arena.grads());
+}
+
+// Update, with the penalties' gradients in the same pass; then back within the bounds.
+void TrainingStep::descend(std::int64_t step, StepRecord& record) {
+  ParameterArena& arena = model_.arena();
+  const double factor = schedule_.factor(step);
+  record.rate_low = rates_.front() * factor;
+  record.rate_high = rates_.back() * factor;
+  const UpdateSums sums =
+      optimizer_.step(arena.values(), arena.grads(), factor, record.clip, pull_);
+  record.penalty = sums.ewc;
+  record.l2 = sums.l2 + sums.l2_head;
+  if (measures_.protection) {
+    measures_.protection->apply(arena.values());
+    record.at_bound = measures_.protection->at_bound();
   }
-  return total;
+  if (measures_.path) {
+    measures_.path->record(arena.grads(), arena.values());
+  }
 }
 
 // The heads of tasks that this batch does not have get a zero gradient; all else must have one.
-void TrainingStep::check_reached(const Drawn& drawn, std::int64_t step) {
+void TrainingStep::check_reached(std::int64_t step) {
   ParameterArena& arena = model_.arena();
-  const auto absent = [&](const std::string& name) {
-    return std::any_of(model_.heads().begin(), model_.heads().end(), [&](const Head& head) {
-      const bool own = arena[head.weight].name == name || arena[head.bias].name == name;
-      for (std::size_t pool = 0; own && pool < pools_.size(); ++pool) {
-        if (pools_[pool].task == head.task && !drawn.rows[pool].empty()) {
-          return false;
-        }
-      }
-      return own;
-    });
-  };
+  const std::vector<Head>& heads = model_.heads();
   for (const std::string& name : arena.clear_unreached()) {
-    if (!absent(name)) {
+    const bool absent = std::any_of(heads.begin(), heads.end(), [&](const Head& head) {
+      const bool own = arena[head.weight].name == name || arena[head.bias].name == name;
+      return own && !objective_.reached(head);
+    });
+    if (!absent) {
       throw std::logic_error(
           fmt::format("[step] step {}: parameter {} received no gradient", step + 1, name));
     }
   }
 }
 
-void TrainingStep::check_finite(const Drawn& drawn, const StepRecord& record) const {
-  const char* what = !std::isfinite(record.loss)        ? "loss"
-                     : !std::isfinite(record.grad_norm) ? "gradient"
-                     : !std::isfinite(record.penalty)   ? "penalty"
-                                                        : nullptr;
-  if (!what) {
-    return;
+void TrainingStep::check_finite(const StepRecord& record) const {
+  const char* what = !std::isfinite(record.loss + record.distill) ? "loss"
+                     : !std::isfinite(record.grad_norm)           ? "gradient"
+                     : !std::isfinite(record.penalty + record.l2) ? "penalty"
+                                                                  : nullptr;
+  if (what) {
+    throw std::runtime_error(
+        fmt::format("step {}: the {} is not finite; nothing was saved. Lower the learning rate or "
+                    "look at these texts: {}",
+                    record.step, what, objective_.texts()));
   }
-  std::string texts;
-  for (std::size_t pool = 0; pool < pools_.size(); ++pool) {
-    for (const std::int32_t row : drawn.rows[pool]) {
-      texts += fmt::format("{}{} {}", texts.empty() ? "" : ", ", pools_[pool].task,
-                           drawn.samples[static_cast<std::size_t>(row)]->id);
-    }
-  }
-  throw std::runtime_error(fmt::format(
-      "step {}: the {} is not finite; nothing was saved. Lower the learning rate or look "
-      "at the batch's texts: {}",
-      record.step, what, texts));
 }
 
 namespace {
@@ -168,64 +156,87 @@ std::vector<UpdateRange> without(const std::vector<UpdateRange>& ranges, std::in
   return rest;
 }
 
-// What is trained: everything but the heads that no pool has texts for.
+// What is trained: everything but what is frozen, and the heads that no text is answered by.
 std::vector<UpdateRange> trained_ranges(const Model& model, const std::vector<double>& rates,
-                                        double weight_decay, const std::vector<SamplePool>& pools) {
+                                        double weight_decay, const std::vector<SamplePool>& pools,
+                                        const Measures& measures) {
   std::vector<UpdateRange> ranges =
-      update_ranges(model.arena(), rates, weight_decay, pools.front().task);
+      update_ranges(model.arena(), rates, weight_decay, measures.new_head);
+  std::set<std::string> heads{""};
+  for (const SamplePool& pool : pools) {
+    heads.insert(pool.head);
+  }
+  for (std::size_t i = 0; measures.distillation && i < measures.distillation->sources.size(); ++i) {
+    heads.insert(measures.distillation->sources[i].head);
+  }
   for (const NamedSlice& slice : model.arena().slices()) {
-    const bool trained =
-        slice.task.empty() || std::any_of(pools.begin(), pools.end(), [&](const SamplePool& pool) {
-          return pool.task == slice.task;
-        });
-    if (!trained) {
+    if (!heads.contains(slice.task) || !model.arena().trainable(slice)) {
       ranges = without(ranges, slice.offset, slice.offset + slice.size);
     }
   }
   return ranges;
 }
 
-std::vector<SamplePool> checked(const Model& model, std::vector<SamplePool> pools) {
-  if (pools.empty()) {
-    throw std::invalid_argument("[step] there is no task to train");
+Pull pull_of(const Recipe& recipe, const Measures& measures) {
+  Pull pull;
+  pull.ewc = measures.ewc;
+  pull.anchor = measures.start;
+  if (recipe.ewc) {
+    pull.coupling = parse_coupling(recipe.ewc->coupling);
   }
-  for (const SamplePool& pool : pools) {
-    if (!model.head(pool.task)) {
-      throw std::invalid_argument("[step] the model has no head for task " + pool.task);
-    }
+  if (recipe.l2) {
+    pull.l2 = {recipe.l2->weight, parse_l2_target(recipe.l2->toward), recipe.l2->head};
   }
-  return pools;
-}
-
-std::vector<std::int64_t> old_counts(const std::vector<SamplePool>& pools) {
-  std::vector<std::int64_t> counts;
-  for (std::size_t pool = 1; pool < pools.size(); ++pool) {
-    counts.push_back(static_cast<std::int64_t>(pools[pool].samples.size()));
+  const bool wants_start = recipe.recadam || recipe.mixout ||
+                           (recipe.l2 && recipe.l2->weight > 0 && recipe.l2->toward == "old");
+  if (wants_start && !measures.start) {
+    throw std::invalid_argument("[step] a measure needs the weights at the start");
   }
-  return counts;
+  return pull;
 }
 
 }  // namespace
 
 TrainingStep::TrainingStep(Model& model, const Recipe& recipe, std::vector<SamplePool> pools,
-                           const EwcPenalty* ewc)
+                           const Measures& measures)
     : model_(model),
       training_(recipe.training),
-      seed_(static_cast<std::uint64_t>(recipe.seed)),
+      measures_(measures),
       share_(recipe.replay ? recipe.replay->share : 0),
-      pools_(checked(model, std::move(pools))),
-      ewc_(ewc),
+      objective_(model, recipe, std::move(pools), measures.distillation),
       rates_(rates_of(recipe.learning_rate, model.config().layers)),
       schedule_(ScheduleKind::cosine, training_.steps, recipe.learning_rate.warmup,
                 recipe.learning_rate.minimum_ratio),
-      mixer_(static_cast<std::int64_t>(pools_.front().samples.size()), old_counts(pools_),
-             training_.batch_size, share_, seed_),
-      optimizer_(model.arena().numel(), model.dtype(),
-                 trained_ranges(model, rates_, training_.weight_decay, pools_),
-                 {training_.beta1, training_.beta2, training_.epsilon}) {}
+      optimizer_(
+          model.arena().numel(), model.dtype(),
+          trained_ranges(model, rates_, training_.weight_decay, objective_.pools(), measures),
+          {training_.beta1, training_.beta2, training_.epsilon}),
+      pull_(pull_of(recipe, measures)) {
+  const auto seed = static_cast<std::uint64_t>(recipe.seed);
+  if (recipe.recadam) {
+    const double steps = static_cast<double>(training_.steps);
+    recadam_ = RecAdam{.slope = recipe.recadam->slope,
+                       .midpoint = recipe.recadam->midpoint * steps,
+                       .pull = recipe.recadam->pull};
+    recadam_->check(*std::max_element(rates_.begin(), rates_.end()));
+    pull_.recadam = &*recadam_;
+  }
+  if (recipe.mixout) {
+    mixout_ =
+        std::make_unique<Mixout>(model.arena(), *measures.start, recipe.mixout->probability, seed);
+  }
+  if (recipe.unfreeze) {
+    thaw_every_ =
+        recipe.unfreeze->every > 0 ? recipe.unfreeze->every : objective_.steps_per_epoch();
+  }
+  if (recipe.gradient) {
+    reference_texts_ = recipe.gradient->texts > 0 ? recipe.gradient->texts : training_.batch_size;
+    reference_ = Tensor::zeros({model.arena().numel()}, model.dtype());
+  }
+}
 
 void TrainingStep::set_share(std::int64_t step, double share) {
-  mixer_.set_share(step, share);
+  objective_.set_share(step, share);
   share_ = share;
 }
 

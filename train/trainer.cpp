@@ -10,15 +10,16 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "base/utf8.h"
+#include "nn/peft.h"
 #include "tensor/blas.h"
 #include "tensor/cpu.h"
 #include "tensor/storage.h"
-#include "train/fisher.h"
+#include "train/finish.h"
+#include "train/inherit.h"
 #include "train/ledger.h"
 #include "train/memory.h"
 #include "train/metrics.h"
 #include "train/output.h"
-#include "train/replay.h"
 #include "train/threads.h"
 
 namespace holdfast {
@@ -31,24 +32,24 @@ class Run {
         recipe_(recipe),
         hooks_(hooks),
         earlier_(earlier),
-        model_(inputs.model.clone()) {}
+        model_(inputs.model.clone()),
+        context_{model_, inputs_, recipe_, hooks_, result_} {}
 
   RunResult operator()();
 
  private:
   void begin();
   void before();
-  void select();
-  void importance();
   void train();
+  void finish();
   void after();
   void save();
 
-  std::vector<SamplePool> pools() const;
   void validate(std::int64_t step);
   void balance(std::int64_t step, TrainingStep& training);
+  bool good_enough(std::int64_t step);
   void tell_step(const StepRecord& record, const Stopwatch& watch) const;
-  void notice(const std::string& line);
+  void summarise();
 
   const Inputs& inputs_;
   const Recipe& recipe_;
@@ -56,12 +57,14 @@ class Run {
   const RunResult* earlier_;
   Model model_;
   RunResult result_;
+  RunContext context_;
   Descriptor lock_;  // the output folder is this run's
   std::unique_ptr<Ledger> ledger_;
-  std::vector<Memory> memories_;
-  std::unique_ptr<EwcPenalty> ewc_;
+  Prepared prepared_;
   std::unique_ptr<BalanceController> controller_;
+  std::unique_ptr<BestModel> best_;
   double share_ = 0;                    // of old data, as it stands
+  std::vector<Evaluation> before_;      // validation before training
   std::vector<Evaluation> validation_;  // the latest
 };
 
@@ -69,9 +72,9 @@ RunResult Run::operator()() {
   begin();
   try {
     before();
-    select();
-    importance();
+    prepared_ = prepare(context_);
     train();
+    finish();
     after();
   } catch (const Stopped&) {
     result_.interrupted = true;
@@ -82,7 +85,7 @@ RunResult Run::operator()() {
 
 void Run::begin() {
   reset_memory_peak();
-  model_.set_dropout(recipe_.training.dropout);
+  prepare_model(model_, recipe_);
   result_.recipe = recipe_;
   for (const TaskData& task : inputs_.tasks) {
     TaskResult& result = result_.tasks.emplace_back();
@@ -106,10 +109,14 @@ void Run::begin() {
 void Run::before() {
   share_ = recipe_.replay ? recipe_.replay->share : 0;
   validate(0);
+  before_ = validation_;
   std::string why_not;
-  controller_ = make_controller(recipe_, inputs_, validation_, why_not);
+  controller_ = make_controller(recipe_, inputs_, before_, why_not);
   if (!why_not.empty()) {
-    notice(why_not);
+    context_.notice(why_not);
+  }
+  if (recipe_.evaluation.keep_best || recipe_.training.early_stop > 0) {
+    best_ = std::make_unique<BestModel>(recipe_.evaluation.retention, inputs_.tasks, before_);
   }
   const Timed timed(result_.seconds.test);
   for (std::size_t t = 0; t < inputs_.tasks.size(); ++t) {
@@ -120,10 +127,10 @@ void Run::before() {
     if (task.test.empty() || earlier_) {
       continue;
     }
-    const Evaluation& before =
-        result_.tasks[t].before.emplace(measure(model_, task, task.test, "test", hooks_));
+    const Evaluation& before = result_.tasks[t].before.emplace(
+        measure(model_, task.heads.start, task, task.test, "test", hooks_));
     if (task.old) {
-      notice(
+      context_.notice(
           fmt::format("task {}: {:.1f}% of {} test texts are right before training; a drop of "
                       "{:.1f} points or more can be told from chance",
                       task.name, 100 * before.accuracy, before.n,
@@ -132,79 +139,12 @@ void Run::before() {
   }
 }
 
-// Replay: the texts of each old task that stay in training.
-void Run::select() {
-  if (!recipe_.replay) {
-    return;
-  }
-  const Timed timed(result_.seconds.select);
-  for (const TaskData& task : inputs_.tasks) {
-    if (!task.old) {
-      continue;
-    }
-    stop_if_asked(hooks_);
-    if (hooks_.progress) {
-      hooks_.progress({.phase = "select",
-                       .detail = task.name,
-                       .done = 0,
-                       .total = static_cast<std::int64_t>(task.train.size())});
-    }
-    memories_.push_back(select_memory(*recipe_.replay, task, inputs_.fresh(), inputs_.tokenizer,
-                                      static_cast<std::uint64_t>(recipe_.seed)));
-    result_.replayed += static_cast<std::int64_t>(memories_.back().samples.size());
-  }
-}
-
-// EWC: the Fisher information of each old task at the start, where the weights are held to.
-void Run::importance() {
-  if (!recipe_.ewc) {
-    return;
-  }
-  const Timed timed(result_.seconds.fisher);
-  const EwcRecipe& ewc = *recipe_.ewc;
-  ewc_ = std::make_unique<EwcPenalty>(ewc.lambda, model_.arena());
-  const auto old_tasks = std::count_if(inputs_.tasks.begin(), inputs_.tasks.end(),
-                                       [](const TaskData& task) { return task.old; });
-  for (const TaskData& task : inputs_.tasks) {
-    if (!task.old) {
-      continue;
-    }
-    const auto n = static_cast<std::int64_t>(task.train.size());
-    const std::int64_t automatic = std::clamp<std::int64_t>(n / 20, 1, 1000);
-    const std::int64_t count = std::min(n, ewc.samples > 0 ? ewc.samples : automatic);
-    std::vector<Sample> samples;
-    for (const Selected& chosen :
-         select_random(n, count, static_cast<std::uint64_t>(recipe_.seed))) {
-      samples.push_back(task.train[static_cast<std::size_t>(chosen.index)]);
-    }
-    FisherOptions options;
-    options.kind = parse_fisher_kind(ewc.fisher);
-    const FisherResult fisher = fisher_diagonal(
-        model_, *model_.head(task.name), samples, options,
-        [&](std::int64_t done, std::int64_t total) {
-          if (hooks_.progress) {
-            hooks_.progress({.phase = "fisher", .detail = task.name, .done = done, .total = total});
-          }
-          stop_if_asked(hooks_);
-        });
-    const ImportanceScale scale = ewc_->add(fisher.values, parse_normalization(ewc.normalize));
-    result_.mean_fisher = scale.mean_positive;
-    notice(
-        fmt::format("task {}: {} Fisher information of {} texts, mean {:.3g} over the {:.0f}% of "
-                    "parameters with F > 0; normalised by {:.3g} ({})",
-                    task.name, ewc.fisher, count, scale.mean_positive, 100 * scale.positive_share,
-                    scale.divisor, ewc.normalize));
-    const std::string file =
-        old_tasks == 1 ? "importance.safetensors" : "importance." + task.name + ".safetensors";
-    save_fisher(std::filesystem::path(recipe_.output) / file, fisher, model_.arena(), task.name);
-  }
-}
-
 void Run::train() {
   const Stopwatch watch;
   const std::int64_t steps = recipe_.training.steps;
-  TrainingStep training(model_, recipe_, pools(), ewc_.get());
-  for (std::int64_t step = 0; step < steps; ++step) {
+  TrainingStep training(model_, recipe_, make_pools(context_, prepared_),
+                        prepared_.measures(inputs_));
+  for (std::int64_t step = 0; step < steps && !result_.stopped_early; ++step) {
     const StepRecord record = training.run(step);
     ledger_->write("step", to_json(record));
     result_.ledger.push_back(record);
@@ -216,6 +156,7 @@ void Run::train() {
     const bool last = step + 1 == steps;
     if ((step + 1) % recipe_.evaluation.every == 0 || last) {
       validate(step + 1);
+      result_.stopped_early = best_ && good_enough(step + 1) && !last;
       if (controller_ && !last) {
         balance(step + 1, training);
       }
@@ -223,10 +164,31 @@ void Run::train() {
   }
 }
 
+// Keeps the best model; true when there was no better one for as long as early_stop waits.
+bool Run::good_enough(std::int64_t step) {
+  best_->consider(step, model_.arena(), validation_);
+  return recipe_.training.early_stop > 0 && best_->stale() >= recipe_.training.early_stop;
+}
+
+// The model that is kept: the best one, merged, in the form in which it is saved.
+void Run::finish() {
+  if (best_ && best_->step() != result_.steps) {
+    best_->restore(model_.arena());
+    result_.best_step = best_->step();
+    context_.notice(
+        fmt::format("the model after step {} is kept: the best on validation", result_.best_step));
+  }
+  const Timed timed(result_.seconds.train);
+  if (recipe_.merge) {
+    merge_with_start(context_, prepared_, before_);
+  }
+}
+
 // Both tasks' validation splits, a point of the curve; step 0 is before training.
 void Run::validate(std::int64_t step) {
   const Timed timed(result_.seconds.evaluate);
-  validation_ = measure_validation(model_, inputs_, hooks_, result_.seconds.evaluate_old);
+  validation_ =
+      measure_validation(model_, inputs_, step == 0, hooks_, result_.seconds.evaluate_old);
   for (const Evaluation& evaluation : validation_) {
     for (TaskResult& task : result_.tasks) {
       if (task.name == evaluation.task) {
@@ -264,7 +226,7 @@ void Run::after() {
     const TaskData& task = inputs_.tasks[t];
     TaskResult& result = result_.tasks[t];
     if (!task.test.empty()) {
-      result.after = measure(model_, task, task.test, "test", hooks_);
+      result.after = measure(model_, task.heads.now, task, task.test, "test", hooks_);
       result.paired = paired_result(*result.before, *result.after, task.test);
     }
   }
@@ -279,16 +241,30 @@ void Run::save() {
         result_.steps));
   }
   result_.drift = measure_drift(model_, inputs_.model);
-  if (hooks_.progress) {
-    hooks_.progress({.phase = "save", .detail = recipe_.output, .done = 0, .total = 1});
+  context_.tell_always({.phase = "save", .detail = recipe_.output, .done = 0, .total = 1});
+  const std::string& task = inputs_.fresh().heads.now;
+  if (model_.adapter().kind == AdapterKind::lora) {
+    write_peft(model_, task, recipe_.model, output / "adapter");
+    model_.merge_lora();
+  }
+  if (!result_.interrupted) {
+    leave_behind(context_, prepared_);
+  }
+  for (const TaskData& old : inputs_.tasks) {
+    if (old.heads.start != old.heads.now && model_.head(old.heads.start)) {
+      model_.remove_head(old.heads.start);  // it has grown into another
+    }
   }
   DirectoryWriter folder(output / "model");
-  model_.save(folder.temporary(), recipe_.fresh.name);
+  model_.save(folder.temporary(), task);
   inputs_.tokenizer.save(folder.temporary(), model_.config().max_positions);
   folder.commit();
-  if (!memories_.empty()) {
-    write_replay(output / "replay.csv", memories_, inputs_.tasks);
-  }
+  summarise();
+  write_file(output / "recipe.toml", to_toml(recipe_).dump());
+  write_file(output / "metrics.json", metrics_json(result_).dump(2) + "\n");
+}
+
+void Run::summarise() {
   double shares = 0;
   for (const StepRecord& record : result_.ledger) {
     shares += record.penalty_share();
@@ -296,17 +272,6 @@ void Run::save() {
   }
   result_.penalty_share = shares / static_cast<double>(std::max<std::int64_t>(result_.steps, 1));
   result_.peak_bytes = memory_use().peak;
-  write_file(output / "recipe.toml", to_toml(recipe_).dump());
-  write_file(output / "metrics.json", metrics_json(result_).dump(2) + "\n");
-}
-
-// The new task's texts, and with replay the memories.
-std::vector<SamplePool> Run::pools() const {
-  std::vector<SamplePool> pools{{inputs_.fresh().name, inputs_.fresh().train}};
-  for (const Memory& memory : memories_) {
-    pools.push_back({memory.task, memory.samples});
-  }
-  return pools;
 }
 
 void Run::tell_step(const StepRecord& record, const Stopwatch& watch) const {
@@ -324,13 +289,6 @@ void Run::tell_step(const StepRecord& record, const Stopwatch& watch) const {
                    .loss = record.loss});
 }
 
-void Run::notice(const std::string& line) {
-  result_.notices.push_back(line);
-  if (hooks_.notice) {
-    hooks_.notice(line);
-  }
-}
-
 }  // namespace
 
 Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds) try {
@@ -344,10 +302,11 @@ Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds) tr
           hooks.progress({.phase = "read", .detail = file, .done = done, .total = total});
         }
       });
+  inherit(inputs, recipe);
   check_memory_budget(recipe, inputs.model);
   set_memory_budget(recipe.training.memory_budget);
   for (const TaskData& task : inputs.tasks) {
-    if (task.old && recipe.replay) {
+    if (task.old && recipe.replay && task.kept.empty()) {
       texts_to_keep(*recipe.replay, task);
     }
   }

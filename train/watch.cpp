@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/drift.h"
 #include "train/metrics.h"
 
 namespace holdfast {
 
-Evaluation measure(Model& model, const TaskData& task, const std::vector<Sample>& samples,
-                   const char* phase, const Hooks& hooks) {
+Evaluation measure(Model& model, const std::string& head, const TaskData& task,
+                   const std::vector<Sample>& samples, const char* phase, const Hooks& hooks) {
   const Stopwatch watch;
   const auto tell = [&](std::int64_t texts, std::int64_t tokens) {
     if (hooks.progress) {
@@ -22,17 +23,20 @@ Evaluation measure(Model& model, const TaskData& task, const std::vector<Sample>
     }
     stop_if_asked(hooks);
   };
-  return evaluate(model, *model.head(task.name), samples, tell);
+  Evaluation evaluation = evaluate(model, *model.head(head), samples, tell);
+  evaluation.task = task.name;
+  return evaluation;
 }
 
-std::vector<Evaluation> measure_validation(Model& model, const Inputs& inputs, const Hooks& hooks,
-                                           double& old_seconds) {
+std::vector<Evaluation> measure_validation(Model& model, const Inputs& inputs, bool before,
+                                           const Hooks& hooks, double& old_seconds) {
   std::vector<Evaluation> evaluations;
   double new_seconds = 0;
   for (const TaskData& task : inputs.tasks) {
     if (!task.valid.empty()) {
       const Timed timed(task.old ? old_seconds : new_seconds);
-      evaluations.push_back(measure(model, task, task.valid, "evaluate", hooks));
+      const std::string& head = before ? task.heads.start : task.heads.now;
+      evaluations.push_back(measure(model, head, task, task.valid, "evaluate", hooks));
     }
   }
   return evaluations;
@@ -54,7 +58,7 @@ std::unique_ptr<BalanceController> make_controller(const Recipe& recipe, const I
   if (!e.controller || recipe.old.empty()) {
     return nullptr;
   }
-  if (!recipe.replay) {
+  if (!recipe.replay || recipe.replay->share == 0) {
     why_not = "the controller is off: without [replay] there is no share to raise";
     return nullptr;
   }
@@ -83,29 +87,21 @@ std::vector<TaskOutcome> old_outcomes(const Inputs& inputs,
 }
 
 std::vector<LayerDrift> measure_drift(const Model& now, const Model& old) {
-  std::vector<double> moved(static_cast<std::size_t>(now.config().layers) + 2);
-  std::vector<double> norm(moved.size());
-  for (const NamedSlice& slice : now.arena().slices()) {
-    if (!slice.task.empty()) {
-      continue;
+  const auto last = static_cast<std::size_t>(now.config().layers) + 1;
+  std::vector<double> moved(last + 1);
+  std::vector<double> norm(last + 1);
+  for (const TensorDrift& tensor : measure_tensor_drift(now.arena(), old.arena())) {
+    const NamedSlice& slice = *now.arena().find(tensor.name);
+    if (slice.task.empty()) {
+      moved[static_cast<std::size_t>(tensor.layer)] += tensor.moved * tensor.moved;
+      norm[static_cast<std::size_t>(tensor.layer)] += tensor.norm * tensor.norm;
     }
-    const auto layer = static_cast<std::size_t>(slice.layer);
-    dispatch(now.dtype(), "drift", [&]<class T>() {
-      const T* theta = now.arena().values().data<T>() + slice.offset;
-      const T* theta_old = old.arena().values().data<T>() + slice.offset;
-      for (std::int64_t i = 0; i < slice.size; ++i) {
-        const double before = static_cast<double>(theta_old[i]);
-        const double d = static_cast<double>(theta[i]) - before;
-        moved[layer] += d * d;
-        norm[layer] += before * before;
-      }
-    });
   }
   std::vector<LayerDrift> drift;
-  for (std::size_t layer = 0; layer < moved.size(); ++layer) {
-    const std::string name = layer == 0                 ? "embeddings"
-                             : layer + 1 < moved.size() ? fmt::format("layer.{}", layer - 1)
-                                                        : "pooler";
+  for (std::size_t layer = 0; layer <= last; ++layer) {
+    const std::string name = layer == 0     ? "embeddings"
+                             : layer < last ? fmt::format("layer.{}", layer - 1)
+                                            : "pooler";
     drift.push_back({name, norm[layer] > 0 ? std::sqrt(moved[layer] / norm[layer]) : 0});
   }
   return drift;

@@ -15,14 +15,14 @@
 
 namespace holdfast {
 
-/// One task's split, with progress and a way out.
-Evaluation measure(Model& model, const TaskData& task, const std::vector<Sample>& samples,
-                   const char* phase, const Hooks& hooks);
+/// One task's split by this head, with progress and a way out.
+Evaluation measure(Model& model, const std::string& head, const TaskData& task,
+                   const std::vector<Sample>& samples, const char* phase, const Hooks& hooks);
 
-/// The validation splits of the tasks that have one, in order; adds the time of old tasks to
-/// `old_seconds`.
-std::vector<Evaluation> measure_validation(Model& model, const Inputs& inputs, const Hooks& hooks,
-                                           double& old_seconds);
+/// The validation splits of the tasks that have one, in order, by the heads of before training or
+/// those of now; adds the time of old tasks to `old_seconds`.
+std::vector<Evaluation> measure_validation(Model& model, const Inputs& inputs, bool before,
+                                           const Hooks& hooks, double& old_seconds);
 
 /// The point of a curve that these make.
 CurvePoint curve_point(std::int64_t step, double share, const std::vector<Evaluation>& evaluations);
@@ -43,7 +43,7 @@ struct LayerDrift {
   double relative = 0;
 };
 
-/// Over what all tasks share. Both models are of one layout.
+/// Over what both models have of what all tasks share.
 std::vector<LayerDrift> measure_drift(const Model& now, const Model& old);
 
 }  // namespace holdfast

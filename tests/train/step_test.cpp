@@ -20,7 +20,10 @@ class StepTest : public testing::Test {
   }
 
   std::vector<SamplePool> pools() const {
-    return {{"medical", inputs_.tasks[1].train}, {"news", inputs_.tasks[0].train}};
+    return {pool("medical", 1), pool("news", 0)};
+  }
+  SamplePool pool(const char* task, std::size_t index) const {
+    return {.task = task, .samples = inputs_.tasks[index].train};
   }
   std::vector<float> weights(const Model& model) const {
     const auto values = model.arena().values().span<float>();
@@ -31,7 +34,7 @@ class StepTest : public testing::Test {
                                const EwcPenalty* ewc = nullptr) {
     Model model = inputs_.model.clone();
     model.set_dropout(0.1);
-    TrainingStep training(model, recipe, std::move(pools), ewc);
+    TrainingStep training(model, recipe, std::move(pools), Measures{.ewc = ewc});
     for (std::int64_t step = 0; step < 10; ++step) training.run(step);
     return weights(model);
   }
@@ -79,7 +82,7 @@ TEST_F(StepTest, HeadsWithoutTextsStayAsTheyAre) {
   Recipe plain = files_.plain();
   plain.training.weight_decay = 0.5;
   Model model = inputs_.model.clone();
-  TrainingStep training(model, plain, {{"medical", inputs_.tasks[1].train}}, nullptr);
+  TrainingStep training(model, plain, {pool("medical", 1)}, {});
   for (std::int64_t step = 0; step < 3; ++step) training.run(step);
   for (const NamedSlice& slice : model.arena().slices()) {
     const bool same =
@@ -90,7 +93,7 @@ TEST_F(StepTest, HeadsWithoutTextsStayAsTheyAre) {
 
 TEST_F(StepTest, TellsWhatItDid) {
   Model model = inputs_.model.clone();
-  TrainingStep training(model, recipe_, pools(), nullptr);
+  TrainingStep training(model, recipe_, pools(), {});
   const StepRecord record = training.run(0);
   ASSERT_EQ(record.task_loss.size(), 2U);
   EXPECT_EQ(record.task_loss[0].task, "medical");
@@ -110,7 +113,7 @@ TEST_F(StepTest, TellsWhatItDid) {
 TEST_F(StepTest, ABatchWithoutATaskLeavesItsHeadAZeroGradient) {
   recipe_.replay->share = 0.01;
   Model model = inputs_.model.clone();
-  TrainingStep training(model, recipe_, pools(), nullptr);
+  TrainingStep training(model, recipe_, pools(), {});
   const StepRecord record = training.run(0);
   EXPECT_EQ(record.task_loss.size(), 1U);
   const NamedSlice& weight = *model.arena().find("heads.news.weight");
@@ -120,7 +123,7 @@ TEST_F(StepTest, ABatchWithoutATaskLeavesItsHeadAZeroGradient) {
 TEST_F(StepTest, StopsWhenTheLossIsNotFinite) {
   Model model = inputs_.model.clone();
   model.arena().value(*model.arena().find("pooler.dense.bias")).fill(std::nan(""));
-  TrainingStep training(model, recipe_, pools(), nullptr);
+  TrainingStep training(model, recipe_, pools(), {});
   const std::vector<float> before = weights(model);
   expect_error<std::runtime_error>("nan", "step 1: the loss is not finite; nothing was saved",
                                    [&] { training.run(0); });
@@ -131,16 +134,16 @@ TEST_F(StepTest, StopsWhenTheLossIsNotFinite) {
 TEST_F(StepTest, NamesTheTextsOfABrokenBatch) {
   Model model = inputs_.model.clone();
   model.arena().values().fill(std::nan(""));
-  TrainingStep training(model, recipe_, pools(), nullptr);
+  TrainingStep training(model, recipe_, pools(), {});
   expect_error<std::runtime_error>("nan", "medical ", [&] { training.run(0); });
 }
 
 TEST_F(StepTest, RefusesPoolsThatCannotTrain) {
   Model model = inputs_.model.clone();
-  EXPECT_THROW(TrainingStep(model, recipe_, {}, nullptr), std::invalid_argument);
-  EXPECT_THROW(TrainingStep(model, recipe_, {{"law", inputs_.tasks[0].train}}, nullptr),
+  EXPECT_THROW(TrainingStep(model, recipe_, std::vector<SamplePool>{}), std::invalid_argument);
+  EXPECT_THROW(TrainingStep(model, recipe_, {pool("law", 0)}, {}),
                std::invalid_argument);
-  EXPECT_THROW(TrainingStep(model, recipe_, {{"medical", inputs_.tasks[1].train}}, nullptr),
+  EXPECT_THROW(TrainingStep(model, recipe_, {pool("medical", 1)}, {}),
                std::invalid_argument);  // a share of old texts, and no old texts
 }
 

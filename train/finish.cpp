@@ -1,0 +1,152 @@
+#include "train/finish.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "train/importance_file.h"
+#include "train/inherit.h"
+#include "train/merge.h"
+
+namespace holdfast {
+
+BestModel::BestModel(double retention, std::span<const TaskData> tasks,
+                     std::span<const Evaluation> before)
+    : retention_(retention), tasks_(tasks) {
+  for (const Evaluation& evaluation : before) {
+    before_.push_back(evaluation.accuracy);
+  }
+}
+
+bool BestModel::consider(std::int64_t step, const ParameterArena& arena,
+                         std::span<const Evaluation> evaluations) {
+  double gained = 0;
+  double worst = 1;
+  for (std::size_t t = 0; t < tasks_.size(); ++t) {
+    if (!tasks_[t].old) {
+      gained = evaluations[t].accuracy;
+    } else if (before_[t] > 0) {
+      worst = std::min(worst, evaluations[t].accuracy / before_[t]);
+    }
+  }
+  const bool kept = worst >= retention_ - 1e-12;
+  const bool better = kept != kept_ ? kept : kept ? gained > gained_ : worst > worst_;
+  if (step_ > 0 && !better) {
+    ++stale_;
+    return false;
+  }
+  step_ = step;
+  stale_ = 0;
+  kept_ = kept;
+  gained_ = gained;
+  worst_ = worst;
+  weights_ = arena.values().clone();
+  return true;
+}
+
+namespace {
+
+// Raw importance of all old tasks together.
+Tensor sum_of(const std::vector<Importance>& importances) {
+  Tensor sum;
+  for (const Importance& importance : importances) {
+    if (!sum.defined()) {
+      sum = importance.values.clone();
+      continue;
+    }
+    dispatch(sum.dtype(), "merge", [&]<class T>() {
+      const std::span<T> total = sum.span<T>();
+      const auto values = importance.values.span<T>();
+      std::transform(total.begin(), total.end(), values.begin(), total.begin(), std::plus<>());
+    });
+  }
+  return sum;
+}
+
+}  // namespace
+
+void merge_with_start(const RunContext& run, const Prepared& prepared,
+                      std::span<const Evaluation> before) {
+  const MergeRecipe& recipe = *run.recipe.merge;
+  const ParameterArena& arena = run.model.arena();
+  MergeOptions options;
+  options.method = parse_merge_method(recipe.method);
+  options.scale = recipe.scale;
+  options.density = recipe.density;
+  options.seed = run.seed();
+  MergeInput trained{arena.values().clone(), 1, {}};
+  MergeInput start{trained.theta.clone(), 1, {}};
+  for (const NamedSlice& slice : arena.slices()) {  // what was not there at the start is as trained
+    if (const NamedSlice* old = run.inputs.model.arena().find(slice.name)) {
+      start.theta.slice(0, slice.offset, slice.offset + slice.size)
+          .copy_from(
+              run.inputs.model.arena().values().slice(0, old->offset, old->offset + old->size));
+    }
+  }
+  if (options.method == MergeMethod::fisher) {
+    start.importance = sum_of(prepared.importances);
+    trained.importance = importance_of(run, run.inputs.fresh(), "true", 0).values;
+  }
+  const std::vector<std::string> kept{run.inputs.fresh().heads.now};
+  const std::vector<NamedSlice> slices = slices_to_merge(arena, kept);
+  const auto use = [&](double weight) {
+    merge_with_start(slices, start, trained, weight, options, arena.values());
+  };
+  if (recipe.weight) {
+    use(*recipe.weight);
+    return;
+  }
+  std::vector<MergeTask> tasks;
+  for (std::size_t t = 0; t < run.inputs.tasks.size(); ++t) {
+    const TaskData& task = run.inputs.tasks[t];
+    tasks.push_back({task.name, task.old, before[t].accuracy});
+  }
+  const auto accuracies = [&](double weight) {
+    use(weight);
+    std::vector<double> out;
+    double ignored = 0;
+    for (const Evaluation& evaluation :
+         measure_validation(run.model, run.inputs, false, run.hooks, ignored)) {
+      out.push_back(evaluation.accuracy);
+    }
+    return out;
+  };
+  MergeSearchOptions search;
+  search.retention = run.recipe.evaluation.retention;
+  try {
+    run.result.merge = search_weight(accuracies, tasks, search);
+  } catch (const Stopped&) {
+    use(1);  // what was trained, not the weight that was being tried
+    throw;
+  }
+  use(run.result.merge->best().weight);
+  run.notice("merge: " + run.result.merge->why);
+}
+
+void leave_behind(const RunContext& run, const Prepared& prepared) {
+  const Timed timed(run.result.seconds.leave);
+  if (!prepared.memories.empty()) {
+    write_replay(run.output() / kReplayFile, prepared.memories, run.inputs.tasks);
+  }
+  const LeaveRecipe& leave = run.recipe.leave;
+  const TaskData& fresh = run.inputs.fresh();
+  if (leave.memory > 0) {
+    ReplayRecipe keep;
+    keep.keep = leave.memory;
+    keep.select = "balanced";
+    const Memory memory = select_memory(keep, fresh, fresh, run.inputs.tokenizer, run.seed());
+    write_replay(run.output() / kMemoryFile, {&memory, 1}, run.inputs.tasks);
+  }
+  const std::filesystem::path file = run.output() / importance_file(fresh.name);
+  if (prepared.path) {
+    save_importance(file, prepared.path->finish(run.model.arena(), fresh.heads.now),
+                    run.model.arena());
+  } else if (leave.importance != "none") {
+    run.model.arena().train_all();
+    const Importance importance = importance_of(run, fresh, leave.importance, 0);
+    save_importance(file, importance, run.model.arena());
+  }
+}
+
+}  // namespace holdfast

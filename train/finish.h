@@ -1,0 +1,50 @@
+// After the last step: which of the models seen along the way is kept, and its merge with the one
+// at the start. Tested by tests/train/finish_test.cpp.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "train/prepare.h"
+
+namespace holdfast {
+
+/// The best model so far: the highest mean new validation accuracy among those that keep
+/// `retention` of every old task's accuracy before; while none does, the one of the best worst
+/// retention. Of equals the earlier one.
+class BestModel {
+ public:
+  /// `before`: evaluations of all tasks before training.
+  BestModel(double retention, std::span<const TaskData> tasks, std::span<const Evaluation> before);
+
+  /// Takes a copy of the weights when they are the best so far, and says so.
+  bool consider(std::int64_t step, const ParameterArena& arena,
+                std::span<const Evaluation> evaluations);
+  std::int64_t step() const { return step_; }  // 0: nothing was considered
+  /// Evaluations since the best one.
+  std::int64_t stale() const { return stale_; }
+  void restore(ParameterArena& arena) const { arena.values().copy_from(weights_); }
+
+ private:
+  double retention_;
+  std::span<const TaskData> tasks_;
+  std::vector<double> before_;
+  std::int64_t step_ = 0, stale_ = 0;
+  bool kept_ = false;              // the best one keeps enough
+  double gained_ = 0, worst_ = 0;  // its new accuracy and worst retention
+  Tensor weights_;
+};
+
+/// [merge]: puts the merge of the start model and the trained one into the run's model; its weight
+/// is the recipe's, or searched on the validation splits (merge_search.h), which the result then
+/// tells. Throws Stopped.
+void merge_with_start(const RunContext& run, const Prepared& prepared,
+                      std::span<const Evaluation> before);
+
+/// Leaves for later runs what [leave] says: the new task's importance to the model as it is, texts
+/// of it, and the texts of the old tasks that were replayed.
+void leave_behind(const RunContext& run, const Prepared& prepared);
+
+}  // namespace holdfast

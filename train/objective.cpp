@@ -1,0 +1,209 @@
+#include "train/objective.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <stdexcept>
+
+#include "autograd/fused.h"
+#include "autograd/ops.h"
+
+namespace holdfast {
+namespace {
+
+std::vector<SamplePool> checked(const Model& model, std::vector<SamplePool> pools) {
+  if (pools.empty()) {
+    throw std::invalid_argument("[step] there is no task to train");
+  }
+  for (const SamplePool& pool : pools) {
+    if (!model.head(pool.head)) {
+      throw std::invalid_argument(
+          fmt::format("[step] the model has no head {} for task {}", pool.head, pool.task));
+    }
+  }
+  return pools;
+}
+
+std::vector<std::int64_t> memory_sizes(const std::vector<SamplePool>& pools) {
+  std::vector<std::int64_t> sizes;
+  for (std::size_t pool = 1; pool < pools.size(); ++pool) {
+    sizes.push_back(static_cast<std::int64_t>(pools[pool].samples.size()));
+  }
+  return sizes;
+}
+
+std::vector<std::int64_t> running_sums(std::vector<std::int64_t> sizes) {
+  std::partial_sum(sizes.begin(), sizes.end(), sizes.begin());
+  return sizes;
+}
+
+}  // namespace
+
+Objective::Objective(Model& model, const Recipe& recipe, std::vector<SamplePool> pools,
+                     const Distillation* distillation)
+    : model_(model),
+      seed_(static_cast<std::uint64_t>(recipe.seed)),
+      smoothing_(recipe.training.label_smoothing),
+      pools_(checked(model, std::move(pools))),
+      distillation_(distillation),
+      mixer_(static_cast<std::int64_t>(pools_.front().samples.size()), memory_sizes(pools_),
+             recipe.training.batch_size, recipe.replay ? recipe.replay->share : 0, seed_),
+      memory_ends_(running_sums(memory_sizes(pools_))),
+      matching_(memory_ends_.empty() ? 0 : memory_ends_.back(), RandomStream(seed_, "der++")),
+      referring_(matching_.size(), RandomStream(seed_, "a-gem")) {
+  if (distillation && distillation->recipe.method == "der++") {
+    const double share = recipe.replay ? recipe.replay->share : 0;
+    matched_texts_ = std::max<std::int64_t>(
+        std::llround(share * static_cast<double>(recipe.training.batch_size)), 1);
+  }
+}
+
+Objective::Terms Objective::batch(std::int64_t step) {
+  clear();
+  for (const MixItem& item : mixer_.batch(step)) {
+    take(static_cast<std::size_t>(item.source), {item.index, item.epoch}, mixed_);
+  }
+  take_memory(matching_, step, matched_texts_, matched_);
+  Terms terms;
+  const Var pooled = forward(step, terms.tokens);
+  terms.loss = cross_entropies(pooled, mixed_, terms.tasks);
+  terms.task = terms.loss.value().item();
+  if (distillation_ && distillation_->recipe.alpha > 0) {
+    const Var term = scale(distilled(pooled), distillation_->recipe.alpha);
+    terms.distill = term.value().item();
+    terms.loss = add(terms.loss, term);
+  }
+  return terms;
+}
+
+Var Objective::reference(std::int64_t step, std::int64_t texts) {
+  clear();
+  take_memory(referring_, step, texts, mixed_);
+  std::int64_t tokens = 0;
+  std::vector<TaskLoss> losses;
+  return cross_entropies(forward(step, tokens), mixed_, losses);
+}
+
+void Objective::clear() {
+  samples_.clear();
+  variants_.clear();
+  heads_.clear();
+  mixed_.assign(pools_.size(), {});
+  matched_.assign(pools_.size(), {});
+}
+
+void Objective::take(std::size_t pool, const Cycle::Place& place, std::vector<Rows>& rows) {
+  rows[pool].rows.push_back(static_cast<std::int32_t>(samples_.size()));
+  rows[pool].indices.push_back(place.index);
+  const SamplePool& from = pools_[pool];
+  samples_.push_back(from.variant ? &variants_.emplace_back(from.variant(place.index, place.epoch))
+                                  : &from.samples[static_cast<std::size_t>(place.index)]);
+}
+
+// The next `texts` of the memories; a step takes as many as every other.
+void Objective::take_memory(Cycle& cycle, std::int64_t step, std::int64_t texts,
+                            std::vector<Rows>& rows) {
+  for (std::int64_t i = step * texts; i < (step + 1) * texts; ++i) {
+    Cycle::Place place = cycle.at(i);
+    const auto end = std::upper_bound(memory_ends_.begin(), memory_ends_.end(), place.index);
+    place.index -= end == memory_ends_.begin() ? 0 : *(end - 1);
+    take(static_cast<std::size_t>(end - memory_ends_.begin()) + 1, place, rows);
+  }
+}
+
+// One encoder for all tasks: the batch is packed without padding.
+Var Objective::forward(std::int64_t step, std::int64_t& tokens) {
+  std::vector<TokenSpan> texts;
+  for (const Sample* sample : samples_) {
+    texts.push_back({sample->ids, sample->type_ids, static_cast<std::int32_t>(texts.size())});
+  }
+  const Batch batch = pack(texts);
+  tokens = batch.tokens();
+  const DropoutPlan dropout{true, seed_, static_cast<std::uint32_t>(step)};
+  return model_.pool(model_.encode(batch, dropout), batch, dropout);
+}
+
+Var Objective::logits(const Var& pooled, const std::string& head,
+                      const std::vector<std::int32_t>& rows) {
+  heads_.push_back(head);
+  return model_.logits(pooled, *model_.head(head),
+                       Tensor::from(rows, {static_cast<std::int64_t>(rows.size())}));
+}
+
+// Sum over these texts of w/n of each one's cross entropy.
+Var Objective::cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
+                               std::vector<TaskLoss>& losses) {
+  double texts = 0;
+  for (const Rows& of_pool : rows) {
+    texts += static_cast<double>(of_pool.rows.size());
+  }
+  Var total;
+  for (std::size_t p = 0; p < pools_.size(); ++p) {
+    const SamplePool& pool = pools_[p];
+    if (rows[p].rows.empty()) {
+      continue;
+    }
+    std::vector<std::int32_t> labels;
+    std::vector<double> weights;
+    for (const std::int32_t row : rows[p].rows) {
+      const std::int32_t label = samples_[static_cast<std::size_t>(row)]->label;
+      labels.push_back(label);
+      weights.push_back(pool.class_weights.empty()
+                            ? 1 / texts
+                            : pool.class_weights[static_cast<std::size_t>(label)] / texts);
+    }
+    const auto n = static_cast<std::int64_t>(labels.size());
+    const Var loss =
+        softmax_cross_entropy(logits(pooled, pool.head, rows[p].rows), Tensor::from(labels, {n}),
+                              Tensor::from(weights, {n}).to(model_.dtype()), smoothing_);
+    losses.push_back({pool.task, n, loss.value().item() * texts / static_cast<double>(n)});
+    total = total.defined() ? add(total, loss) : loss;
+  }
+  return total;
+}
+
+// D: the mean over the texts that the old model has answered, summed over heads.
+Var Objective::distilled(const Var& pooled) {
+  const bool lwf = distillation_->recipe.method == "lwf";
+  const std::vector<Rows>& rows = lwf ? mixed_ : matched_;
+  std::size_t matched = 0;
+  for (const Rows& of_pool : matched_) {
+    matched += of_pool.rows.size();
+  }
+  Var total;
+  for (const DistillSource& source : distillation_->sources) {
+    const Rows& of_pool = rows[source.pool];
+    if (of_pool.rows.empty()) {
+      continue;
+    }
+    Var answers = logits(pooled, source.head, of_pool.rows);
+    if (answers.size(1) > source.teacher.classes()) {
+      answers = slice(answers, 1, 0, source.teacher.classes());
+    }
+    const Tensor teacher = source.teacher.of(of_pool.indices, model_.dtype());
+    const double part = static_cast<double>(of_pool.rows.size()) / static_cast<double>(matched);
+    const Var loss = lwf ? distillation_loss(answers, teacher, distillation_->recipe.temperature)
+                         : scale(logit_matching_loss(answers, teacher), part);
+    total = total.defined() ? add(total, loss) : loss;
+  }
+  return total.defined() ? total : Var(Tensor::zeros({}, model_.dtype()));
+}
+
+bool Objective::reached(const Head& head) const {
+  return std::find(heads_.begin(), heads_.end(), head.task) != heads_.end();
+}
+
+std::string Objective::texts() const {
+  std::string out;
+  for (std::size_t pool = 0; pool < pools_.size(); ++pool) {
+    for (const std::int32_t row : mixed_[pool].rows) {
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", pools_[pool].task,
+                         samples_[static_cast<std::size_t>(row)]->id);
+    }
+  }
+  return out;
+}
+
+}  // namespace holdfast

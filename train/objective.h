@@ -1,0 +1,115 @@
+// What a step minimises: the texts of its batch, and their loss. Tested by
+// tests/train/objective_test.cpp and tests/train/step_test.cpp.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "nn/model.h"
+#include "train/distill.h"
+#include "train/mixing.h"
+#include "train/recipe.h"
+#include "train/sample.h"
+
+namespace holdfast {
+
+/// What a task's texts of one batch cost.
+struct TaskLoss {
+  std::string task;
+  std::int64_t texts = 0;
+  double loss = 0;  // mean over these texts
+};
+
+/// Where a task's training texts are: the new task's first, then the memory of each old one.
+struct SamplePool {
+  std::string task;
+  std::span<const Sample> samples;
+  std::string head = task;              // whose logits they get
+  std::vector<double> class_weights{};  // of the head's classes; empty: 1 each
+  /// A text as it is in an epoch, with augmentation; empty: always the same.
+  std::function<Sample(std::int64_t index, std::int64_t epoch)> variant{};
+};
+
+/// The old model's answers to a pool's texts, and the head that shall keep them. A head that has
+/// grown answers with its first columns.
+struct DistillSource {
+  std::size_t pool = 0;
+  std::string head;
+  Teacher teacher;
+};
+
+/// "lwf": the teacher's answers of the old heads to the new texts of the batch. "der++": those of
+/// each memory's head to a second draw from the memory, as many texts as the batch has old ones.
+struct Distillation {
+  DistillRecipe recipe;
+  std::vector<DistillSource> sources;
+};
+
+/// L = 1/B sum_n w_n CE(head of n's task) + alpha D, with D the distillation loss (distill.h) and
+/// w_n the class weight. The texts of a step are a pure function of (seed, step, shares so far).
+class Objective {
+ public:
+  struct Terms {
+    Var loss;
+    double task = 0;     // the first term
+    double distill = 0;  // the second
+    std::vector<TaskLoss> tasks;
+    std::int64_t tokens = 0;
+  };
+
+  /// Model, samples and `distillation` (null: none) must outlive this. Throws
+  /// std::invalid_argument for a pool without head, no new samples, or replay without old samples.
+  Objective(Model& model, const Recipe& recipe, std::vector<SamplePool> pools,
+            const Distillation* distillation);
+
+  /// The loss of step `step` = 0, 1, ...
+  Terms batch(std::int64_t step);
+  /// The mean cross entropy of `texts` texts of the memory: A-GEM's reference, from a draw of its
+  /// own.
+  Var reference(std::int64_t step, std::int64_t texts);
+
+  /// The share of old texts from step `step` on.
+  void set_share(std::int64_t step, double share) { mixer_.set_share(step, share); }
+  std::int64_t steps_per_epoch() const { return mixer_.steps_for_epochs(1); }
+  const std::vector<SamplePool>& pools() const { return pools_; }
+  /// Whether the latest loss reached this head.
+  bool reached(const Head& head) const;
+  /// The texts of the latest loss, for a message.
+  std::string texts() const;
+
+ private:
+  struct Rows {                         // of one pool in a batch
+    std::vector<std::int32_t> rows;     // places in the batch
+    std::vector<std::int64_t> indices;  // places in the pool
+  };
+  void clear();
+  void take(std::size_t pool, const Cycle::Place& place, std::vector<Rows>& rows);
+  void take_memory(Cycle& cycle, std::int64_t step, std::int64_t texts, std::vector<Rows>& rows);
+  Var forward(std::int64_t step, std::int64_t& tokens);
+  Var logits(const Var& pooled, const std::string& head, const std::vector<std::int32_t>& rows);
+  Var cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
+                      std::vector<TaskLoss>& losses);
+  Var distilled(const Var& pooled);
+
+  Model& model_;
+  std::uint64_t seed_;
+  double smoothing_;
+  std::int64_t matched_texts_ = 0;  // a step, of der++'s second draw
+  std::vector<SamplePool> pools_;
+  const Distillation* distillation_;
+  Mixer mixer_;
+  std::vector<std::int64_t> memory_ends_;  // running sums of the memories' sizes
+  Cycle matching_, referring_;             // places in all memories together
+
+  // The latest batch.
+  std::vector<const Sample*> samples_;
+  std::deque<Sample> variants_;
+  std::vector<Rows> mixed_, matched_;  // of each pool
+  std::vector<std::string> heads_;     // that were reached
+};
+
+}  // namespace holdfast

@@ -1,0 +1,254 @@
+#include "train/prepare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "train/features.h"
+#include "train/importance_file.h"
+#include "train/inherit.h"
+
+namespace holdfast {
+namespace {
+
+bool needs_start(const Recipe& recipe) {
+  return recipe.ewc || recipe.protect || recipe.recadam || recipe.mixout ||
+         (recipe.l2 && recipe.l2->toward == "old");
+}
+
+// Replay: the texts of each old task that stay in training.
+void select_memories(const RunContext& run, Prepared& prepared) {
+  const Timed timed(run.result.seconds.select);
+  for (const TaskData& task : run.inputs.tasks) {
+    if (!task.old) {
+      continue;
+    }
+    run.tell({.phase = "select",
+              .detail = task.name,
+              .done = 0,
+              .total = static_cast<std::int64_t>(task.train.size())});
+    Memory memory{task.name, task.kept, task.kept_samples};
+    if (task.kept.empty()) {
+      memory = select_memory(*run.recipe.replay, task, run.inputs.fresh(), run.inputs.tokenizer,
+                             run.seed(), [&] { return pooled_features(run.model, task.train); });
+    }
+    run.result.replayed += static_cast<std::int64_t>(memory.samples.size());
+    prepared.memories.push_back(std::move(memory));
+  }
+}
+
+// A head that has grown holds what the one it grew from held: its rows come first.
+void carry_to_grown_head(const Model& model, const TaskHeads& heads, const Tensor& values) {
+  if (heads.start == heads.now) {
+    return;
+  }
+  for (const char* kind : {"weight", "bias"}) {
+    const NamedSlice& from = *model.arena().find(model.head(heads.start)->slice_name(kind));
+    const NamedSlice& to = *model.arena().find(model.head(heads.now)->slice_name(kind));
+    values.slice(0, to.offset, to.offset + from.size)
+        .copy_from(values.slice(0, from.offset, from.offset + from.size));
+  }
+}
+
+Importance stored_importance(const RunContext& run, const TaskData& task) {
+  Importance stored = load_importance(task.importance, run.model.arena());
+  if (stored.age == 0 && !stored.weights.empty() &&
+      stored.weights != weights_digest(run.model.arena())) {
+    throw Refused(fmt::format(
+        "{}: was measured at other weights than {} has: the model has been trained further since. "
+        "Start from the model it was measured at, or measure again",
+        task.importance.string(), run.recipe.model));
+  }
+  return stored;
+}
+
+// For runs on top of this one: by then the task is one older.
+void leave_importance(const RunContext& run, const TaskData& task, Importance importance) {
+  importance.task = task.heads.now;
+  ++importance.age;
+  const std::string name = run.recipe.old.size() == 1 ? "" : task.name;
+  save_importance(run.output() / importance_file(name), importance, run.model.arena());
+}
+
+void weigh(const RunContext& run, Prepared& prepared) {
+  const Timed timed(run.result.seconds.fisher);
+  const EwcRecipe settings = run.recipe.ewc.value_or(EwcRecipe{});
+  if (run.recipe.ewc) {
+    prepared.ewc = std::make_unique<EwcPenalty>(settings.lambda, run.model.arena());
+  }
+  for (const TaskData& task : run.inputs.tasks) {
+    if (!task.old) {
+      continue;
+    }
+    Importance importance = !task.importance.empty()
+                                ? stored_importance(run, task)
+                                : importance_of(run, task, settings.fisher, settings.samples);
+    carry_to_grown_head(run.model, task.heads, importance.values);
+    if (prepared.ewc) {
+      const double factor = std::pow(settings.online_decay, static_cast<double>(importance.age));
+      const ImportanceScale scale =
+          prepared.ewc->add(importance.values, parse_normalization(settings.normalize), factor);
+      run.result.mean_fisher = scale.mean_positive;
+    }
+    run.notice(
+        fmt::format("task {}: {} importance of {} texts, mean {:.3g} over the {:.0f}% of "
+                    "parameters with F > 0{}",
+                    task.name, name_of(importance.kind), importance.samples,
+                    importance.scale.mean_positive, 100 * importance.scale.positive_share,
+                    prepared.ewc ? fmt::format("; normalised by {}", settings.normalize) : ""));
+    leave_importance(run, task, importance);
+    prepared.importances.push_back(std::move(importance));
+  }
+}
+
+// Key weights by the sum of the old tasks' normalised importance.
+void protect(const RunContext& run, Prepared& prepared) {
+  const ProtectRecipe& recipe = *run.recipe.protect;
+  ProtectOptions options;
+  options.key_fraction = recipe.key_fraction;
+  options.max_drift = recipe.max_drift;
+  options.mode = parse_protect_mode(recipe.mode);
+  options.unit = parse_protect_unit(recipe.unit);
+  options.bound = parse_protect_bound(recipe.bound);
+  Tensor sum;
+  for (const Importance& importance : prepared.importances) {
+    if (!sum.defined()) {
+      sum = Tensor::zeros({run.model.arena().numel()}, run.model.dtype());
+    }
+    add_normalised(importance.values, run.model.arena().slices(), Normalization::mean, 1, sum);
+  }
+  prepared.protection = std::make_unique<Protection>(run.model.arena(), prepared.start,
+                                                     sum.defined() ? &sum : nullptr, options);
+  run.result.protected_weights = prepared.protection->protected_weights();
+}
+
+// Every distinct old head with the new texts (lwf), or every memory with its head (der++).
+void ask_teacher(const RunContext& run, Prepared& prepared) {
+  const Timed timed(run.result.seconds.select);
+  Distillation distillation{*run.recipe.distill, {}};
+  const bool lwf = run.recipe.distill->method == "lwf";
+  std::vector<std::string> asked;
+  for (std::size_t t = 0, pool = 0; t < run.inputs.tasks.size(); ++t) {
+    const TaskData& task = run.inputs.tasks[t];
+    if (!task.old) {
+      continue;
+    }
+    ++pool;
+    if (lwf && std::find(asked.begin(), asked.end(), task.heads.start) != asked.end()) {
+      continue;
+    }
+    asked.push_back(task.heads.start);
+    const std::span<const Sample> texts = lwf ? std::span<const Sample>(run.inputs.fresh().train)
+                                              : prepared.memories[pool - 1].samples;
+    const auto total = static_cast<std::int64_t>(texts.size());
+    Teacher teacher(
+        run.model, *run.model.head(task.heads.start), texts, [&](std::int64_t done, std::int64_t) {
+          run.tell({.phase = "teacher", .detail = task.name, .done = done, .total = total});
+        });
+    distillation.sources.push_back({lwf ? 0 : pool, task.heads.now, std::move(teacher)});
+  }
+  prepared.distillation = std::move(distillation);
+}
+
+// w_k = N / (K N_k); 0 for a class without texts.
+std::vector<double> balanced_weights(const TaskData& task, std::size_t classes) {
+  std::vector<double> counts(classes);
+  for (const Sample& sample : task.train) {
+    ++counts[static_cast<std::size_t>(sample.label)];
+  }
+  const auto present = static_cast<double>(
+      std::count_if(counts.begin(), counts.end(), [](double n) { return n > 0; }));
+  const auto texts = static_cast<double>(task.train.size());
+  for (double& count : counts) {
+    count = count > 0 ? texts / (present * count) : 0;
+  }
+  return counts;
+}
+
+}  // namespace
+
+Measures Prepared::measures(const Inputs& inputs) const {
+  Measures measures;
+  measures.ewc = ewc.get();
+  measures.start = start.defined() ? &start : nullptr;
+  measures.distillation = distillation ? &*distillation : nullptr;
+  measures.protection = protection.get();
+  measures.path = path.get();
+  measures.new_head = inputs.new_head;
+  return measures;
+}
+
+void prepare_model(Model& model, const Recipe& recipe) {
+  model.set_dropout(recipe.training.dropout);
+  if (recipe.adapter) {
+    AdapterConfig config;
+    config.kind = parse_adapter(recipe.adapter->kind);
+    config.size = recipe.adapter->size;
+    config.rank = recipe.adapter->rank;
+    config.alpha = recipe.adapter->alpha;
+    model.add_adapter(config, static_cast<std::uint64_t>(recipe.seed));
+    model.train_adapters_only();
+  }
+  if (recipe.training.encoder == "frozen") {
+    model.arena().train_only([](const NamedSlice& slice) { return !slice.task.empty(); });
+  }
+}
+
+Prepared prepare(const RunContext& run) {
+  Prepared prepared;
+  if (needs_start(run.recipe)) {
+    prepared.start = run.model.arena().values().clone();
+  }
+  if (run.recipe.replay) {
+    select_memories(run, prepared);
+  }
+  if (run.recipe.needs_importance()) {
+    weigh(run, prepared);
+  }
+  if (run.recipe.protect) {
+    protect(run, prepared);
+  }
+  if (run.recipe.distill) {
+    ask_teacher(run, prepared);
+  }
+  if (run.recipe.leave.path) {
+    prepared.path = std::make_unique<PathImportance>(run.model.arena());
+  }
+  return prepared;
+}
+
+std::vector<SamplePool> make_pools(const RunContext& run, const Prepared& prepared) {
+  std::vector<SamplePool> pools;
+  const auto add = [&](const TaskData& task, const DataRecipe& data,
+                       std::span<const Sample> samples) {
+    SamplePool pool{.task = task.name, .samples = samples, .head = task.heads.now};
+    if (data.class_weights == "balanced") {
+      pool.class_weights = balanced_weights(task, run.model.head(task.heads.now)->labels.size());
+    }
+    pools.push_back(std::move(pool));
+  };
+  add(run.inputs.fresh(), run.recipe.fresh, run.inputs.fresh().train);
+  for (std::size_t i = 0; i < prepared.memories.size(); ++i) {
+    add(run.inputs.tasks[i], run.recipe.old[i], prepared.memories[i].samples);
+  }
+  return pools;
+}
+
+Importance importance_of(const RunContext& run, const TaskData& task, const std::string& kind,
+                         std::int64_t samples) {
+  const auto n = static_cast<std::int64_t>(task.train.size());
+  const std::int64_t automatic = std::clamp<std::int64_t>(n / 20, 1, 1000);
+  std::vector<Sample> texts;
+  for (const std::int64_t index :
+       fisher_samples(n, samples > 0 ? std::min(n, samples) : automatic, run.seed())) {
+    texts.push_back(task.train[static_cast<std::size_t>(index)]);
+  }
+  ImportanceOptions options;
+  options.kind = parse_importance_kind(kind);
+  options.seed = run.seed();
+  return measure_importance(run.model, *run.model.head(task.heads.start), texts, options,
+                            run.texts("fisher", task.name));
+}
+
+}  // namespace holdfast
