@@ -44,16 +44,19 @@ void with_type(DType dtype, Function&& function) {
   }
 }
 
-// Calls visit(a, b) with the element offsets of both tensors, in row-major order. Shapes are equal.
+// Calls visit(a, b) with the element offsets of both tensors, in row-major order. Shapes are equal. The last axis is a
+// loop of its own, which compilers make copies of vectors where its steps are 1.
 template <class Visit>
 void for_each_pair(const Tensor& a, const Tensor& b, Visit&& visit) {
   const int rank = a.rank();
   if (a.numel() == 0) return;
+  const std::int64_t run = rank == 0 ? 1 : a.size(-1);
+  const std::int64_t step_a = rank == 0 ? 1 : a.stride(-1), step_b = rank == 0 ? 1 : b.stride(-1);
   std::array<std::int64_t, Shape::kMaxRank> at{};
   std::int64_t ia = 0, ib = 0;
-  for (std::int64_t n = a.numel(); n > 0; --n) {
-    visit(ia, ib);
-    for (int axis = rank - 1; axis >= 0; --axis) {
+  for (std::int64_t n = a.numel() / run; n > 0; --n) {
+    for (std::int64_t i = 0; i < run; ++i) visit(ia + i * step_a, ib + i * step_b);
+    for (int axis = rank - 2; axis >= 0; --axis) {
       std::int64_t& i = at[static_cast<std::size_t>(axis)];
       ia += a.stride(axis), ib += b.stride(axis);
       if (++i < a.size(axis)) break;
