@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -164,18 +165,16 @@ Loaded load(const Options& options, const Plan& plan, const Common& common) {
 /// The task that model.safetensors shall show transformers: the chosen one, else the last head of
 /// the last model.
 std::string primary_task(const Options& options, const Loaded& loaded) {
-  std::string known, last;
+  std::set<std::string> known;
+  std::string last;
   for (const LoadedModel& each : loaded.models) {
-    for (const Head& head : each.model.heads()) {
-      if (head.task == options.task) return head.task;
-      known += (known.empty() ? "" : ", ") + head.task;
-    }
-    if (!each.model.heads().empty()) last = each.model.heads().back().task;
+    for (const Head& head : each.model.heads()) known.insert(last = head.task);
   }
-  if (!options.task.empty())
-    throw std::runtime_error(fmt::format("--task {}: no model has such a head, but: {}",
-                                         utf8::printable(options.task), utf8::printable(known)));
-  return last;
+  if (options.task.empty()) return last;
+  if (known.contains(options.task)) return options.task;
+  throw std::runtime_error(fmt::format("--task {}: no model has such a head, but: {}",
+                                       utf8::printable(options.task),
+                                       utf8::printable(fmt::format("{}", fmt::join(known, ", ")))));
 }
 
 Json to_json(const Options& options, const Plan& plan, const MergedModel& merged,

@@ -34,7 +34,7 @@ TEST_F(Commands, AloneItShowsTwoExamplesInFifteenLines) {
 
 TEST_F(Commands, HelpOfEachShowsExamples) {
   for (const char* name : {"train", "compare", "evaluate", "predict", "tokenize", "train-tokenizer",
-                           "init", "select", "fisher", "info"}) {
+                           "init", "select", "fisher", "merge", "info"}) {
     const Outcome outcome = holdfast({name, "--help"});
     EXPECT_EQ(outcome.status, 0) << name;
     EXPECT_NE(outcome.out.find("Examples:\n  "), std::string::npos) << name;
