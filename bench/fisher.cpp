@@ -1,6 +1,7 @@
-// bench_fisher: Fisher information by squares per sample in batches, beside the loop over single
+// bench_fisher: every kind of importance by sums per sample in batches, beside the loop over single
 // texts that others use and beside a training epoch over the same texts. Sides run in turn; ratios
-// are of medians.
+// are of medians. Also how far the random kinds are from the exact diagonal: the relative L2 norm
+// of the difference, its mean over draws.
 //   bench_fisher [--config tiny|mini|small|base] [--texts N] [--batch B] [--tokens T] [--classes K]
 //   [--rounds R] [--threads N]
 // Texts have T/2 to 3T/2 tokens. Prints one JSON object; seconds are for all texts once.
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <functional>
 #include <map>
@@ -96,6 +98,15 @@ void loop_over_texts(Model& model, const Head& head, std::span<const Sample> sam
   }
 }
 
+double relative_distance(const std::vector<double>& values, const std::vector<double>& exact) {
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    difference += (values[i] - exact[i]) * (values[i] - exact[i]);
+    norm += exact[i] * exact[i];
+  }
+  return std::sqrt(difference / norm);
+}
+
 void training_epoch(Model& model, const Head& head, std::span<const Sample> samples,
                     std::size_t batch, AdamW& optimizer) {
   for (std::size_t i = 0; i < samples.size(); i += batch) {
@@ -128,15 +139,15 @@ int main(int argc, char** argv) try {
   AdamW optimizer(model.arena().numel(), DType::f32,
                   update_ranges(model.arena(), rate, 0.01, "bench"));
 
+  const auto measure = [&](ImportanceKind kind, std::uint64_t seed = 0) {
+    return measure_importance(model, head, samples, {kind, batch, {}, seed});
+  };
   const std::vector<std::pair<const char*, std::function<void()>>> sides{
-      {"empirical",
-       [&] {
-         measure_importance(model, head, samples, {ImportanceKind::empirical, batch, {}});
-       }},
-      {"true",
-       [&] {
-         measure_importance(model, head, samples, {ImportanceKind::true_fisher, batch, {}});
-       }},
+      {"empirical", [&] { measure(ImportanceKind::empirical); }},
+      {"true", [&] { measure(ImportanceKind::true_fisher); }},
+      {"sampled", [&] { measure(ImportanceKind::sampled); }},
+      {"sketch", [&] { measure(ImportanceKind::sketch); }},
+      {"mas", [&] { measure(ImportanceKind::mas); }},
       {"loop_empirical", [&] { loop_over_texts(model, head, samples, ImportanceKind::empirical); }},
       {"loop_true", [&] { loop_over_texts(model, head, samples, ImportanceKind::true_fisher); }},
       {"training_epoch",
@@ -156,6 +167,16 @@ int main(int argc, char** argv) try {
     median[sides[side].first] = seconds[side][seconds[side].size() / 2];
     std::printf("%s\"%s_seconds\":%.4f", side == 0 ? "{" : ",", sides[side].first,
                 median[sides[side].first]);
+  }
+  const std::vector<double> exact = measure(ImportanceKind::true_fisher).values.to_vector();
+  for (const ImportanceKind kind :
+       {ImportanceKind::empirical, ImportanceKind::sampled, ImportanceKind::sketch}) {
+    constexpr int kDraws = 5;
+    double sum = 0;
+    for (std::uint64_t seed = 0; seed < kDraws; ++seed) {
+      sum += relative_distance(measure(kind, seed).values.to_vector(), exact);
+    }
+    std::printf(",\"%s_deviation\":%.4f", std::string(name_of(kind)).c_str(), sum / kDraws);
   }
   std::printf(
       ",\"loop_over_batched_empirical\":%.2f,\"loop_over_batched_true\":%.2f,\"empirical_over_"
