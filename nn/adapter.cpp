@@ -21,8 +21,7 @@ constexpr std::array<std::pair<AdapterKind, std::string_view>, 4> kKinds = {
      {AdapterKind::pfeiffer, "pfeiffer"},
      {AdapterKind::lora, "lora"}}};
 
-// The parameter W (C, C) of query or value, first row `row` of the stacked (3C, C), plus
-// scale B A: B (C, r), A (r, C).
+// w += scale B A, in double and rounded once: w (C, C), B (C, r), A (r, C).
 template <class T>
 void add_product(double scale, const T* b, const T* a, std::int64_t rank, std::int64_t C, T* w) {
   parallel_for(C, 8, [&](std::int64_t begin, std::int64_t end) {

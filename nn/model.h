@@ -93,8 +93,8 @@ class Model {
   /// `task`; all heads are in heads.safetensors and holdfast.json. An adapter is in
   /// adapters.safetensors: transformers, which knows none of them, then shows the base without it
   /// (merge_lora() first, or write_peft()). Files are written beside and renamed; the bytes depend
-  /// on nothing but the model. A model without heads is saved, with task
-  /// "", as a BertModel. Throws std::invalid_argument if it has no such head.
+  /// on nothing but the model. A model without heads is saved, with task "", as a BertModel. Throws
+  /// std::invalid_argument if it has no such head.
   void save(const std::filesystem::path& directory, std::string_view task) const;
 
   /// A deep copy (values and what is frozen; gradients fresh).

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <tuple>
 
 #include "tensor/blas.h"
 #include "tests/nn/adapter_models.h"
@@ -261,6 +262,37 @@ TEST_P(Adapter, FreshValuesAreThoseOfTheStreams) {
                                   : name.ends_with("lora_A.weight") ? 0.25
                                                                     : 2.0)
           << name << ": zero, or below 1/sqrt(16), or normal";
+    }
+  }
+}
+
+// What AdapterHub's library computes with the same tensors.
+TEST(AdapterHub, LogitsAndGradients) {
+  const std::filesystem::path folder = HOLDFAST_GOLDEN;
+  for (const AdapterKind kind : {AdapterKind::houlsby, AdapterKind::pfeiffer}) {
+    const testing::Golden golden(folder /
+                                 ("adapter_" + std::string(name_of(kind)) + ".safetensors"));
+    for (const auto& [dtype, forward, gradients] :
+         {std::tuple{DType::f64, 1e-9, 1e-9}, std::tuple{DType::f32, 1e-5, 1e-4}}) {
+      Model model = Model::load(folder / "bert_erf", dtype);
+      model.add_adapter({.kind = kind, .size = 4}, 1);
+      model.train_adapters_only();
+      const auto slices = [&](const auto& visit) {
+        for (const NamedSlice& slice : model.arena().slices())
+          if (slice.adapter) visit(slice);
+      };
+      slices([&](const NamedSlice& slice) {
+        model.arena().value(slice).copy_from(
+            Tensor::from(golden.values("adapter." + slice.name), slice.shape));
+      });
+      Tensor logits;
+      backward(golden.loss(model, &logits));
+      EXPECT_LE(error(logits.to_vector(), golden.values("logits")), forward);
+      slices([&](const NamedSlice& slice) {
+        EXPECT_LE(error(model.arena().grad(slice).to_vector(), golden.values("grad." + slice.name)),
+                  gradients)
+            << slice.name;
+      });
     }
   }
 }
