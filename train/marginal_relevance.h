@@ -19,13 +19,10 @@ struct MarginalChoice {
 /// Maximal marginal relevance [Carbonell & Goldstein 1998]: candidate after candidate,
 ///   argmax over d of  (1 - diversity) scores(d) - diversity max over chosen c of cos(d, c),
 /// of those whose cost still fits into the budget; ties go to the lower candidate. `rows` are of
-/// length 1 (or 0) without negative weights, `terms` more than any term in them.
-///
-/// Evaluated lazily: a candidate's value only falls as more is chosen, so that one whose stale
-/// value is below the best current one need not be looked at. The nearest chosen row is found
-/// through an inverted index, heaviest terms first, until what the remaining terms can add
-/// (Cauchy-Schwarz) is less than the best so far. Both bounds leave room for rounding, and what is
-/// compared are the same sums as without them: the result is that of the exhaustive search.
+/// length 1 (or 0), their terms below `terms`. The candidates are indexed by term, so that a choice
+/// costs what its terms' candidates are many, and one pass over all that are left. Runs over fixed
+/// chunks of candidates in parallel: the same choices for any number of threads, and those of an
+/// exhaustive search, as every cosine is summed in the order of the terms.
 std::vector<MarginalChoice> marginal_relevance(const SparseRows& rows, std::int64_t terms,
                                                std::span<const double> scores,
                                                std::span<const std::int64_t> costs,

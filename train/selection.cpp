@@ -128,21 +128,25 @@ std::vector<ClassShare> class_shares(std::span<const std::int32_t> labels, bool 
 
 namespace {
 
-// The most similar texts of a class that four times its share holds, ascending by index.
-std::vector<std::int64_t> most_similar(ClassShare share, const std::vector<double>& scores,
-                                       const Budget& budget) {
-  std::stable_sort(share.texts.begin(), share.texts.end(), [&](std::int64_t a, std::int64_t b) {
+// The texts of a class by falling similarity; equal ones by index.
+std::vector<std::int64_t> by_similarity(std::vector<std::int64_t> texts,
+                                        const std::vector<double>& scores) {
+  std::stable_sort(texts.begin(), texts.end(), [&](std::int64_t a, std::int64_t b) {
     return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
   });
-  std::vector<std::int64_t> pool = that_fit(share.texts, 4 * share.amount, budget);
-  std::sort(pool.begin(), pool.end());
-  return pool;
+  return texts;
 }
 
-std::vector<Selected> choose_within(const ClassShare& share, const WordRows& texts,
-                                    const Tfidf& tfidf, const std::vector<double>& scores,
-                                    const Budget& budget, const TfidfSelection& options) {
-  const std::vector<std::int64_t> pool = most_similar(share, scores, budget);
+struct Choice {
+  std::int64_t text = 0;
+  std::string nearest;  // of the reason; empty when repetition does not matter
+};
+
+std::vector<Choice> diverse(std::vector<std::int64_t> pool, const ClassShare& share,
+                            const WordRows& texts, const Tfidf& tfidf,
+                            const std::vector<double>& scores, const Budget& budget,
+                            double diversity) {
+  std::sort(pool.begin(), pool.end());
   SparseRows rows;
   std::vector<double> pool_scores;
   std::vector<std::int64_t> costs;
@@ -151,18 +155,35 @@ std::vector<Selected> choose_within(const ClassShare& share, const WordRows& tex
     pool_scores.push_back(scores[static_cast<std::size_t>(text)]);
     costs.push_back(budget.cost(text));
   }
-  const std::vector<MarginalChoice> choices =
-      marginal_relevance(rows, tfidf.terms(), pool_scores, costs, options.diversity, share.amount);
+  std::vector<Choice> out;
+  for (const MarginalChoice& choice :
+       marginal_relevance(rows, tfidf.terms(), pool_scores, costs, diversity, share.amount)) {
+    out.push_back({pool[static_cast<std::size_t>(choice.candidate)],
+                   fmt::format(", {:.4f} to the nearest kept before", choice.nearest)});
+  }
+  return out;
+}
+
+std::vector<Selected> choose_within(const ClassShare& share, const WordRows& texts,
+                                    const Tfidf& tfidf, const std::vector<double>& scores,
+                                    const Budget& budget, const TfidfSelection& options) {
+  const std::vector<std::int64_t> ranked = by_similarity(share.texts, scores);
+  std::vector<Choice> choices;
+  if (options.diversity > 0) {
+    choices = diverse(that_fit(ranked, 4 * share.amount, budget), share, texts, tfidf, scores,
+                      budget, options.diversity);
+  } else {
+    for (const std::int64_t text : that_fit(ranked, share.amount, budget)) {
+      choices.push_back({text, ""});
+    }
+  }
   std::vector<Selected> selected;
-  for (const MarginalChoice& choice : choices) {
-    const std::int64_t text = pool[static_cast<std::size_t>(choice.candidate)];
-    const double score = scores[static_cast<std::size_t>(text)];
-    selected.push_back(
-        {text, score,
-         fmt::format("similarity {:.4f} to the new task, {:.4f} to the nearest kept before; "
-                     "{} of {}{}",
-                     score, choice.nearest, selected.size() + 1, choices.size(),
-                     options.quota_by_class ? " of its class" : "")});
+  for (const Choice& choice : choices) {
+    const double score = scores[static_cast<std::size_t>(choice.text)];
+    selected.push_back({choice.text, score,
+                        fmt::format("similarity {:.4f} to the new task{}; {} of {}{}", score,
+                                    choice.nearest, selected.size() + 1, choices.size(),
+                                    options.quota_by_class ? " of its class" : "")});
   }
   return selected;
 }
