@@ -147,7 +147,7 @@ TEST_F(Merging, RefusesInOneLineAndWritesNothing) {
   refused(merge("fisher", {"--importance", "old.safetensors", "--importance", "old.safetensors",
                            "-o", "out"}),
           "was measured at another model than runs/new/model");
-  refused(merge("linear", {"--task", "older", "-o", "out"}), "no such head, but: new, old");
+  refused(merge("linear", {"--task", "older", "-o", "out"}), "has such a head, but: new, old");
   refused(merge("linear", {"--model", "nowhere", "-o", "out"}), "nowhere");
   refused(alone({"--method", "linear", "--model", "fresh"}), "give --model at least twice");
   refused(alone({"--method", "ties", "--model", "fresh"}), "needs a base and at least one model");
