@@ -43,6 +43,15 @@ TEST(Schedule, WarmUpIsRoundedUpButNotByTheFractionsOwnRounding) {
   EXPECT_DOUBLE_EQ(Schedule(ScheduleKind::constant, 10, 0.5, 0).factor(5), 1);
 }
 
+TEST(Schedule, TheLastStepAlwaysLearns) {
+  for (const std::int64_t total : {1, 2, 5}) {
+    const Schedule schedule(ScheduleKind::cosine, total, 1.0, 0);
+    EXPECT_EQ(schedule.warmup_steps(), total - 1);
+    EXPECT_GT(schedule.factor(total - 1), 0);
+  }
+  EXPECT_DOUBLE_EQ(Schedule(ScheduleKind::linear, 1, 0.06, 0).factor(0), 1);
+}
+
 // methods.md: decay per layer from 1e-5 to 5e-4 for 12, 6, 4 and 2 layers.
 TEST(LayerRates, GeometricDecayPerLayer) {
   for (const auto& [layers, decay] :
