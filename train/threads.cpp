@@ -54,16 +54,16 @@ ThreadChoice choose_threads(const std::vector<ThreadRate>& measured) {
   const double best = std::max_element(measured.begin(), measured.end(), [](auto& a, auto& b) {
                         return a.gflops < b.gflops;
                       })->gflops;
-  ThreadChoice choice{0, measured, "GEMM"};
+  ThreadChoice choice{0, measured, ""};
   for (const ThreadRate& rate : measured) {
     if (rate.gflops >= 0.95 * best && (choice.threads == 0 || rate.threads < choice.threads)) {
       choice.threads = rate.threads;
     }
-    choice.reason += fmt::format("{} {:.0f} GFLOP/s with {}", &rate == measured.data() ? "" : ",",
-                                 rate.gflops, rate.threads);
+    choice.reason += fmt::format("{}{:.0f} on {}", choice.reason.empty() ? "" : ", ", rate.gflops,
+                                 rate.threads);
   }
-  choice.reason =
-      fmt::format("{} thread{}: {}", choice.threads, choice.threads == 1 ? "" : "s", choice.reason);
+  choice.reason = fmt::format("using {} of {} CPUs: matrix products reach {} (GFLOP/s)",
+                              choice.threads, measured.back().threads, choice.reason);
   return choice;
 }
 
@@ -73,9 +73,9 @@ ThreadChoice use_threads(int wanted) {
   }
   ThreadChoice choice;
   if (wanted > 0) {
-    choice = {wanted, {}, fmt::format("{} thread{}: as asked", wanted, wanted == 1 ? "" : "s")};
+    choice = {wanted, {}, fmt::format("using {} thread{}, as asked", wanted, wanted == 1 ? "" : "s")};
   } else if (available_cpus() == 1) {
-    choice = {1, {}, "1 thread: there is one CPU"};
+    choice = {1, {}, "using 1 thread: there is one CPU"};
   } else {
     choice = choose_threads(measure(available_cpus()));
   }
