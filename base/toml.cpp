@@ -24,6 +24,9 @@ std::string Toml::where() const {
   if (!file_) {
     return "";
   }
+  if (position_.line == 0) {
+    return *file_ + ": ";
+  }
   return *file_ + ':' + std::to_string(position_.line) + ':' + std::to_string(position_.column) +
          ": ";
 }

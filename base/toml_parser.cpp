@@ -265,7 +265,9 @@ Toml Toml::parse(std::string_view text, std::string_view file) {
 }
 
 Toml Toml::parse_value(std::string_view text, std::string_view where) {
-  return TomlParser(text, where).lone_value();
+  Toml value = TomlParser(text, where).lone_value();
+  value.position_ = {0, 0};
+  return value;
 }
 
 std::vector<std::string> Toml::parse_key(std::string_view text, std::string_view where) {

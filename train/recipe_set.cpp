@@ -9,16 +9,19 @@
 namespace holdfast {
 namespace {
 
+constexpr std::size_t kShownBytes = 100;  // of an assignment, in messages
+
 // `value` with `keys[at...]` set to `leaf`; tables are made where there are none.
 Toml with_key(Toml value, const std::vector<std::string>& keys, std::size_t at, const Toml& leaf,
-              std::string_view assignment) {
+              const std::string& source) {
   if (at == keys.size()) {
     return leaf;
   }
   const std::string& key = keys[at];
   if (value.is_table()) {
     const Toml* present = value.find(key);
-    Toml child = with_key(present ? *present : Toml::table(), keys, at + 1, leaf, assignment);
+    Toml child = with_key(present ? *present : Toml::parse_value("{}", source), keys, at + 1, leaf,
+                          source);
     value.set(key, std::move(child));
     return value;
   }
@@ -27,10 +30,10 @@ Toml with_key(Toml value, const std::vector<std::string>& keys, std::size_t at, 
   if (!value.is_array() || code != std::errc() || end != key.data() + key.size() ||
       index >= value.array().size()) {
     throw std::runtime_error(
-        fmt::format("--set {}: there is no {}", utf8::printable(assignment), utf8::printable(key)));
+        fmt::format("{}: there is no {}", source, utf8::printable(key)));
   }
   Toml::Array elements = value.array();
-  elements[index] = with_key(elements[index], keys, at + 1, leaf, assignment);
+  elements[index] = with_key(elements[index], keys, at + 1, leaf, source);
   return Toml::list(std::move(elements));
 }
 
@@ -66,21 +69,26 @@ void remove_rivals(Toml& document, const std::vector<std::string>& keys) {
 }  // namespace
 
 void set_key(Toml& document, std::string_view assignment) {
+  const std::string source = "--set " + utf8::printable(assignment.substr(0, kShownBytes));
   const std::size_t equals = assignment.find('=');
   if (equals == std::string_view::npos) {
-    throw std::runtime_error("--set " + utf8::printable(assignment) +
-                             ": must be key=value, as in --set training.steps=100");
+    throw std::runtime_error(source + ": must be key=value, as in --set training.steps=100");
   }
   const std::string_view text = assignment.substr(equals + 1);
-  const std::vector<std::string> keys = Toml::parse_key(assignment.substr(0, equals), "--set");
-  Toml value = std::string(text);
+  std::vector<std::string> keys;
   try {
-    value = Toml::parse_value(text, "--set");
+    keys = Toml::parse_key(assignment.substr(0, equals), source);
+  } catch (const std::runtime_error&) {
+    throw std::runtime_error(source + ": what stands before = is no key such as training.steps");
+  }
+  Toml value = Toml::parse_value(Toml(std::string(text)).dump(), source);
+  try {
+    value = Toml::parse_value(text, source);
   } catch (const std::runtime_error&) {
     // Not a TOML value: the text itself, so that --set output=runs/b needs no quotes in a shell.
   }
   remove_rivals(document, keys);
-  document = with_key(document, keys, 0, value, assignment);
+  document = with_key(document, keys, 0, value, source);
 }
 
 }  // namespace holdfast
