@@ -195,6 +195,7 @@ std::vector<std::string> train_vocabulary(const std::function<bool(std::string& 
         fmt::format("[tokenizer] a vocabulary of {} tokens; the special ones alone are 5", size));
   }
   const Normalizer normalizer(options.tokenizer);
+  const auto longest = static_cast<std::size_t>(options.tokenizer.max_chars_per_word);
   std::map<std::string, std::int64_t> word_counts;
   for (std::string text; next(text);) {
     const std::size_t bad = utf8::first_invalid(text);
@@ -204,7 +205,9 @@ std::vector<std::string> train_vocabulary(const std::function<bool(std::string& 
     const NormalizedText normalized = normalizer.normalize(text);
     std::size_t at = 0;
     for (std::string_view word; !(word = next_word(normalized.text, at)).empty();) {
-      ++word_counts[std::string(word)];
+      if (!WordPiece::is_too_long(word, longest)) {  // else [UNK] whatever is learnt from it
+        ++word_counts[std::string(word)];
+      }
     }
   }
   if (word_counts.empty()) {

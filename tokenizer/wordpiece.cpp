@@ -28,7 +28,7 @@ WordPiece::WordPiece(const std::vector<std::string>& tokens, const std::vector<b
 
 void WordPiece::tokenize(std::string_view word, std::vector<Piece>& out) const {
   const std::size_t before = out.size();
-  if (!is_too_long(word)) {
+  if (!is_too_long(word, max_chars_)) {
     std::int32_t start = Trie::kRoot;
     std::size_t at = 0;
     while (at < word.size() && start != Trie::kNone) {
@@ -48,15 +48,15 @@ void WordPiece::tokenize(std::string_view word, std::vector<Piece>& out) const {
   out.push_back({unk_id_, 0, word.size()});
 }
 
-bool WordPiece::is_too_long(std::string_view word) const {
-  if (word.size() <= max_chars_) {
+bool WordPiece::is_too_long(std::string_view word, std::size_t max_chars) {
+  if (word.size() <= max_chars) {
     return false;
   }
   std::size_t chars = 0;
   for (const char byte : word) {
     chars += (static_cast<unsigned char>(byte) & 0xC0U) != 0x80 ? 1 : 0;
   }
-  return chars > max_chars_;
+  return chars > max_chars;
 }
 
 }  // namespace holdfast

@@ -30,12 +30,13 @@ class WordPiece {
   /// many characters.
   void tokenize(std::string_view word, std::vector<Piece>& out) const;
 
+  /// Whether a word has more than `max_chars` characters: it becomes one unknown token.
+  static bool is_too_long(std::string_view word, std::size_t max_chars);
+
   /// -1 if absent.
   std::int32_t id(std::string_view token) const { return trie_.find(token); }
 
  private:
-  bool is_too_long(std::string_view word) const;
-
   Trie trie_;
   std::int32_t continuation_;  // the node behind "##"
   std::int32_t unk_id_;
