@@ -234,6 +234,11 @@ std::int64_t count_nonfinite(const Tensor& tensor) {
 Model Model::load(const std::filesystem::path& directory, DType dtype, Notices* notices) {
   Notices ignored;
   Notices& notes = notices == nullptr ? ignored : *notices;
+  if (!std::filesystem::is_directory(directory)) {
+    throw std::runtime_error(utf8::printable(directory.string()) +
+                             ": there is no such folder; a model is a folder with config.json, "
+                             "model.safetensors, and vocab.txt or tokenizer.json");
+  }
   const BertConfig config = BertConfig::load(directory / "config.json");
   Weights weights(directory, notes);
   const HeadList list = read_heads(directory, config, weights);

@@ -62,6 +62,11 @@ void Weights::fail(const std::string& fact) const {
 }
 
 void Weights::add_model_file(const SafetensorsFile& file) {
+  const auto format = file.metadata().find("format");
+  if (format != file.metadata().end() && format->second.starts_with("holdfast-")) {
+    fail("holds no weights but importance, as `holdfast fisher` writes it (format " +
+         utf8::printable(format->second) + "): put the model's own file here");
+  }
   for (const SafetensorsEntry& entry : file.entries()) {
     const bool prefixed = entry.name.starts_with("bert.");
     const std::string name = modern(prefixed ? entry.name.substr(5) : entry.name);

@@ -109,6 +109,11 @@ Tokenizer::Tokenizer(Vocabulary vocabulary)
       normalized_matcher_(normalized_tokens(vocabulary_, normalizer_)) {}
 
 Tokenizer Tokenizer::load(const std::filesystem::path& dir, std::vector<std::string>* notices) {
+  if (!std::filesystem::is_directory(dir)) {
+    throw std::runtime_error(utf8::printable(dir.string()) +
+                             ": there is no such folder; a model is a folder with config.json, "
+                             "model.safetensors, and vocab.txt or tokenizer.json");
+  }
   std::vector<std::string> unheard;
   return Tokenizer(load_vocabulary(dir, notices != nullptr ? *notices : unheard));
 }
