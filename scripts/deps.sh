@@ -25,7 +25,9 @@ as_root=
 if [ "$(id -u)" != 0 ]; then
   if command -v sudo >/dev/null && sudo -n true 2>/dev/null; then as_root=sudo
   elif command -v sudo >/dev/null && [ -t 0 ]; then as_root=sudo
-  elif [ -z "$need" ]; then exit 0   # only the optional one is missing: CMake says what the build does without
+  elif [ -z "$need" ]; then
+    echo "deps: no $want and no sudo; building without it: f32 matrix products go to OpenBLAS" >&2
+    exit 0
   else
     echo "deps: these packages are missing and there is no sudo; have an administrator run:" >&2
     echo "  apt-get install --no-install-recommends $need$want" >&2
@@ -35,9 +37,10 @@ fi
 echo "deps: installing with ${as_root:+$as_root }apt-get: $need$want"
 export DEBIAN_FRONTEND=noninteractive
 install() { $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
-$as_root apt-get update -qq
+$as_root apt-get update -qq || echo "deps: apt-get update failed; trying with the lists there are" >&2
 if [ -n "$need" ] && ! install $need; then
   echo "deps: apt-get could not install $need: run it by hand to see why" >&2
   exit 2
 fi
-[ -z "$want" ] || install $want || echo "deps: no $want here; building without it" >&2
+[ -z "$want" ] || install $want ||
+  echo "deps: no $want here; building without it: f32 matrix products go to OpenBLAS" >&2
