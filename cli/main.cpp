@@ -1,12 +1,17 @@
 // holdfast: the program. Each subcommand has a file of its own; errors are one line on standard
 // error: what, where, what to do. Tested by tests/cli.
+#include <fcntl.h>
 #include <signal.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "base/text.h"
 #include "base/utf8.h"
 #include "base/version.h"
 #include "cli/command.h"
@@ -58,6 +63,16 @@ std::vector<std::string> arguments(int argc, char** argv) {
   return {out.rbegin(), out.rend()};  // CLI11 takes them backwards
 }
 
+/// What to say when the first argument is neither a command nor an option.
+std::string unknown_command(int argc, char** argv, const CLI::App& app) {
+  if (argc < 2 || argv[1][0] == '-' || !app.get_subcommands().empty()) return "";
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+  const std::string meant = nearest(argv[1], names);
+  return "there is no command " + std::string(argv[1]) +
+         (meant.empty() ? "; see `holdfast --help`" : "; did you mean " + meant + '?');
+}
+
 int run(int argc, char** argv) {
   CLI::App app{"Fine-tunes BERT classifiers on a new task without forgetting the old one.",
                "holdfast"};
@@ -73,7 +88,14 @@ int run(int argc, char** argv) {
   try {
     app.parse(arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
+    if (error.get_exit_code() == 0) {  // --help, --version
+      std::ostringstream text;
+      app.exit(error, text, text);
+      print(text.str());
+      return kDone;
+    }
+    if (const std::string wrong = unknown_command(argc, argv, app); !wrong.empty())
+      return report(wrong.c_str(), kRefused);
     const std::string hint =
         app.get_subcommands().empty()
             ? "holdfast --help"
@@ -86,11 +108,20 @@ int run(int argc, char** argv) {
   return kDone;
 }
 
+/// Takes the numbers of closed standard streams, which files would get else: what is read is empty,
+/// what is printed fails as on a full disk.
+void open_standard_streams() {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (fcntl(number, F_GETFD) < 0 && errno == EBADF)
+      open(number == STDOUT_FILENO ? "/dev/full" : "/dev/null", number == 0 ? O_RDONLY : O_WRONLY);
+}
+
 }  // namespace
 }  // namespace holdfast::cli
 
 int main(int argc, char** argv) {
   using namespace holdfast::cli;
+  open_standard_streams();
   signal(SIGXFSZ, SIG_IGN);  // a file over the limit is then an ordinary write error
   try {
     return run(argc, argv);

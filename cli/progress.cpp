@@ -21,6 +21,12 @@ int terminal_width() {
   return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
+/// To standard error; that nobody can read it must stop no run.
+void write(const std::string& text) {
+  std::fputs(text.c_str(), stderr);
+  std::fflush(stderr);
+}
+
 std::string bar(double share, int width) {
   const int full = static_cast<int>(share * width);
   return '[' + std::string(static_cast<std::size_t>(full), '#') +
@@ -71,22 +77,20 @@ void Progress::draw(const Step& step) {
   last_ = Clock::now();
   const int width = terminal_width();
   if (terminal_)
-    fmt::print(stderr, "\r{}\x1b[K", progress_line(step, width - 1, width >= 72));
+    write(fmt::format("\r{}\x1b[K", progress_line(step, width - 1, width >= 72)));
   else
-    fmt::print(stderr, "{}\n", progress_line(step, kPlainWidth, false));
+    write(progress_line(step, kPlainWidth, false) + '\n');
   drawn_ = true;
-  std::fflush(stderr);
 }
 
 void Progress::notice(std::string_view line) {
   if (quiet_) return;
   clear();
-  fmt::print(stderr, "{}\n", utf8::printable(line));
-  std::fflush(stderr);
+  write(utf8::printable(line) + '\n');
 }
 
 void Progress::clear() {
-  if (drawn_ && terminal_) fmt::print(stderr, "\r\x1b[K");
+  if (drawn_ && terminal_) write("\r\x1b[K");
   drawn_ = false;
 }
 

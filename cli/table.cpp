@@ -10,6 +10,7 @@
 #include <stdexcept>
 
 #include "base/utf8.h"
+#include "cli/command.h"
 
 namespace holdfast::cli {
 namespace {
@@ -76,7 +77,7 @@ std::string bold(std::string_view text) {
 
 void print(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw std::runtime_error("standard output: cannot be written; is the disk full?");
+    throw Failed("standard output: cannot be written; is the disk full?");
 }
 
 }  // namespace holdfast::cli

@@ -31,7 +31,7 @@ std::string grouped(std::int64_t count);
 /// `text` in bold where standard output is a terminal and NO_COLOR is unset.
 std::string bold(std::string_view text);
 
-/// Writes to standard output. Throws std::runtime_error when that fails (a full disk).
+/// Writes to standard output. Throws Failed when that is not possible (a full disk, a closed one).
 void print(std::string_view text);
 
 }  // namespace holdfast::cli
