@@ -83,7 +83,7 @@ int run(Options& options, const Common& common) {
        {std::pair{options.model, "--model"}, {options.file, "--data"}, {options.output, "-o"}})
     if (value.empty())
       throw std::runtime_error(fmt::format("{} is required; see `holdfast fisher --help`", name));
-  refuse_overwriting(options.output, {options.model, options.file});
+  check_output_file(options.output, {options.model, options.file});
   LoadedModel loaded = load_model(options.model, common);
   const Head& head = head_of(loaded.model, options.task);
   options.data.name = head.task;
@@ -100,6 +100,7 @@ int run(Options& options, const Common& common) {
           const Step step{"fisher", head.task, done, total};
           done == total ? progress.finish(step) : progress.update(step);
         });
+    make_parent(options.output);
     save_importance(options.output, result, loaded.model.arena());
     progress.clear();
     print_result(result, options, common.json);

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
-#include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/table.h"
 #include "nn/model.h"
 #include "tokenizer/tokenizer.h"
@@ -44,14 +44,12 @@ Tokenizer tokenizer_of(const Options& options) {
 }
 
 int run(const Options& options, const Common& common) {
+  check_output_folder(options.output);
   BertConfig config = config_of(options.config);
   const Tokenizer tokenizer = tokenizer_of(options);
   config.vocab_size = tokenizer.size();
-  if (std::filesystem::exists(options.output) && !std::filesystem::is_empty(options.output))
-    throw std::runtime_error(options.output + ": is there already; choose another folder");
-  const std::filesystem::path parent = std::filesystem::path(options.output).parent_path();
   return working([&] {
-    if (!parent.empty()) std::filesystem::create_directories(parent);
+    make_parent(options.output);
     const Model model = Model::create(config, DType::f32, static_cast<std::uint64_t>(options.seed));
     DirectoryWriter folder(options.output);
     model.save(folder.temporary(), "");

@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "base/file.h"
 #include "base/utf8.h"
 #include "cli/progress.h"
 
 namespace holdfast::cli {
+
+namespace fs = std::filesystem;
 
 LoadedModel load_model(const std::string& directory, const Common& common) {
   Notices notices;
@@ -23,17 +26,41 @@ LoadedModel load_model(const std::string& directory, const Common& common) {
   return out;
 }
 
-void refuse_overwriting(const std::string& output, const std::vector<std::string>& inputs) {
-  namespace fs = std::filesystem;
+namespace {
+
+std::runtime_error refuse(const std::string& output, const std::string& fact) {
+  return std::runtime_error(fmt::format("-o {}: {}", utf8::printable(output), fact));
+}
+
+}  // namespace
+
+void check_output_file(const std::string& output, const std::vector<std::string>& inputs) {
+  if (!fs::path(output).has_filename()) throw refuse(output, "names no file");
+  const fs::file_status status = fs::symlink_status(output);
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    throw refuse(output, "is there and is not a file; choose another name");
   const fs::path target = fs::weakly_canonical(output);
   for (const std::string& input : inputs) {
     if (input.empty()) continue;
     const fs::path source = fs::weakly_canonical(input);
     if (std::ranges::mismatch(source, target).in1 == source.end())
-      throw std::runtime_error(
-          fmt::format("-o {}: would overwrite {}, which is read; choose another file",
-                      utf8::printable(output), utf8::printable(input)));
+      throw refuse(output, fmt::format("would overwrite {}, which is read; choose another file",
+                                       utf8::printable(input)));
   }
+  probe_folder(fs::path(output).parent_path());
+}
+
+void check_output_folder(const std::string& output) {
+  if (output.empty()) throw refuse(output, "names no folder");
+  const fs::file_status status = fs::symlink_status(output);
+  if (fs::exists(status) && (!fs::is_directory(status) || !fs::is_empty(output)))
+    throw refuse(output, "is there already; choose another folder");
+  probe_folder(output);
+}
+
+void make_parent(const std::string& output) {
+  const fs::path parent = fs::path(output).parent_path();
+  if (!parent.empty()) fs::create_directories(parent);
 }
 
 const Head& head_of(const Model& model, const std::string& task) {
@@ -65,6 +92,13 @@ void add_column_options(CLI::App& sub, DataRecipe& data) {
   sub.add_option("--invalid-utf8", data.invalid_utf8, "error, or replace")
       ->check(CLI::IsMember({"error", "replace"}))
       ->capture_default_str();
+}
+
+bool is_table(const std::string& file) {
+  fs::path path = file;
+  if (path.extension() == ".gz" || path.extension() == ".zst") path = path.stem();
+  const std::string ending = path.extension().string();
+  return ending == ".csv" || ending == ".tsv" || ending == ".jsonl" || ending == ".json";
 }
 
 DataColumns columns_of(const DataRecipe& data, bool label_required) {

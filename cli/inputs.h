@@ -34,9 +34,20 @@ std::int64_t length_for(const Model& model, std::int64_t max_length);
 /// Adds --text-column, --label-column, --pair-column, --no-header, --invalid-utf8.
 void add_column_options(CLI::App& sub, DataRecipe& data);
 
-/// Throws std::runtime_error when `output` is one of the files or folders that are read, or lies in
-/// such a folder.
-void refuse_overwriting(const std::string& output, const std::vector<std::string>& inputs);
+/// Throws std::runtime_error unless the file `output` can be written later: it has a name, is no
+/// folder, link or device, its folder is there or can be made, and it is none of the files or
+/// folders that are read and lies in none of them. Leaves nothing behind.
+void check_output_file(const std::string& output, const std::vector<std::string>& inputs);
+
+/// The same for a folder to make, which must be absent or empty.
+void check_output_folder(const std::string& output);
+
+/// Makes the folders that `output` is to lie in.
+void make_parent(const std::string& output);
+
+/// Whether a file's name ends as a table's that read_examples() reads; other files are plain text,
+/// a text a line.
+bool is_table(const std::string& file);
 
 DataColumns columns_of(const DataRecipe& data, bool label_required);
 

@@ -14,7 +14,7 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t kBlock = 1 << 20;
-constexpr std::size_t kLongestLine = std::size_t{1} << 30;
+constexpr std::size_t kLongestLine = std::size_t{16} << 20;
 
 int open_input(const std::string& path) {
   const int number = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -61,7 +61,7 @@ bool LineReader::next(std::vector<std::string_view>& lines) {
     searched = buffer_.size();
     if (searched > kLongestLine)
       throw std::runtime_error(
-          fmt::format("{}:{}: the line is longer than 1 GiB; cut it", name_, next_line_));
+          fmt::format("{}:{}: the line is longer than 16 MiB; is this a file of texts, one a line?", name_, next_line_));
     if (ended_ || !fill()) break;
   }
   const bool whole = last != std::string::npos;

@@ -17,7 +17,7 @@ class LineReader {
 
   /// Fills `lines` with the next lines, about a megabyte of them; false at the end. The views are
   /// valid until the next call. Throws std::runtime_error, with file and line, for text that is not
-  /// UTF-8, and for a line of more than 1 GiB.
+  /// UTF-8, and for a line of more than 16 MiB.
   bool next(std::vector<std::string_view>& lines);
   /// The number, from 1, of the first line of the last batch.
   std::int64_t first_line() const { return first_line_; }

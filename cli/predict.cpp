@@ -20,7 +20,12 @@ namespace {
 struct Options {
   std::string model, task, file;
   std::vector<std::string> texts;
-  std::int64_t max_length = 0;
+  DataRecipe data;
+};
+
+/// A text to answer for; views of what outlives the answer.
+struct Text {
+  std::string_view text, pair;
 };
 
 std::vector<const Head*> heads_to_ask(const Model& model, const std::string& task) {
@@ -35,16 +40,17 @@ class Predictor {
   Predictor(LoadedModel& loaded, const Options& options, bool json)
       : loaded_(loaded),
         heads_(heads_to_ask(loaded.model, options.task)),
-        max_length_(length_for(loaded.model, options.max_length)),
+        max_length_(length_for(loaded.model, options.data.max_length)),
+        pairs_(!options.data.text_pair.empty()),
         json_(json) {}
 
   /// Answers in the order of `texts`, all heads for each.
-  std::string answer(std::span<const std::string_view> texts) {
+  std::string answer(std::span<const Text> texts) {
     std::vector<Sample> samples(texts.size());
     parallel_for(
         static_cast<std::int64_t>(texts.size()), 16, [&](std::int64_t begin, std::int64_t end) {
           for (auto i = static_cast<std::size_t>(begin); i < static_cast<std::size_t>(end); ++i)
-            samples[i].ids = loaded_.tokenizer.encode(texts[i], max_length_).ids;
+            samples[i] = sample_of(texts[i]);
         });
     std::vector<std::vector<double>> scores;
     for (const Head* head : heads_) scores.push_back(probabilities(loaded_.model, *head, samples));
@@ -52,13 +58,22 @@ class Predictor {
     for (std::size_t i = 0; i < texts.size(); ++i) {
       for (std::size_t h = 0; h < heads_.size(); ++h) {
         const std::size_t classes = heads_[h]->labels.size();
-        line(out, texts[i], *heads_[h], std::span(scores[h]).subspan(i * classes, classes));
+        line(out, texts[i].text, *heads_[h], std::span(scores[h]).subspan(i * classes, classes));
       }
     }
     return out;
   }
 
  private:
+  Sample sample_of(const Text& text) const {
+    Sample sample;
+    Encoding encoding = pairs_ ? loaded_.tokenizer.encode(text.text, text.pair, max_length_)
+                               : loaded_.tokenizer.encode(text.text, max_length_);
+    sample.ids = std::move(encoding.ids);
+    if (pairs_) sample.type_ids = std::move(encoding.type_ids);
+    return sample;
+  }
+
   void line(std::string& out, std::string_view text, const Head& head,
             std::span<const double> scores) const {
     const auto best = static_cast<std::size_t>(std::ranges::max_element(scores) - scores.begin());
@@ -81,7 +96,7 @@ class Predictor {
   LoadedModel& loaded_;
   std::vector<const Head*> heads_;
   std::int64_t max_length_;
-  bool json_;
+  bool pairs_, json_;
 };
 
 void check_texts(const std::vector<std::string>& texts) {
@@ -90,20 +105,39 @@ void check_texts(const std::vector<std::string>& texts) {
       throw std::runtime_error("--text: is not UTF-8");
 }
 
+constexpr std::size_t kTextsAtOnce = 4096;  // of a table, between two outputs
+
 int run(const Options& options, const Common& common) {
   check_texts(options.texts);
   LoadedModel loaded = load_model(options.model, common);
   Predictor predictor(loaded, options, common.json);
+  const bool table = is_table(options.file);
+  std::vector<Example> rows;
   std::unique_ptr<LineReader> reader;
-  if (!options.file.empty() || options.texts.empty())
+  if (table)
+    rows = read_examples(options.file, columns_of(options.data, false));
+  else if (!options.data.text_pair.empty())
+    throw std::runtime_error("--pair-column: needs a CSV, TSV or JSON Lines file");
+  else if (!options.file.empty() || options.texts.empty())
     reader = std::make_unique<LineReader>(options.file.empty() ? "-" : options.file);
   use_threads(0);
-  if (!options.texts.empty()) {
-    const std::vector<std::string_view> texts(options.texts.begin(), options.texts.end());
-    working([&] { print(predictor.answer(texts)); });
+  std::vector<Text> texts;
+  const auto answer = [&] {
+    if (!texts.empty()) working([&] { print(predictor.answer(texts)); });
+    texts.clear();
+  };
+  for (const std::string& text : options.texts) texts.push_back({text, ""});
+  answer();
+  for (const Example& row : rows) {
+    texts.push_back({row.text, row.pair});
+    if (texts.size() == kTextsAtOnce) answer();
   }
+  answer();
   std::vector<std::string_view> lines;
-  while (reader && reader->next(lines)) working([&] { print(predictor.answer(lines)); });
+  while (reader && reader->next(lines)) {
+    for (const std::string_view line : lines) texts.push_back({line, ""});
+    answer();
+  }
   return kDone;
 }
 
@@ -111,17 +145,22 @@ int run(const Options& options, const Common& common) {
 
 Command add_predict(CLI::App& app, Common& common) {
   auto options = std::make_shared<Options>();
+  options->data.max_length = 0;
   CLI::App* sub = add_subcommand(
-      app, common, "predict", "Labels texts, one a line",
+      app, common, "predict", "Labels texts: those of a table, or one a line",
       "  holdfast predict --model runs/medical/model --text 'Stocks rose on Friday.'\n"
       "  holdfast predict --model runs/medical/model --task news --json texts.txt");
   sub->add_option("--model", options->model, "Model folder")->required();
   sub->add_option("--task", options->task, "Which head; without it all of them answer");
   sub->add_option("--text", options->texts, "A text (repeatable)")->allow_extra_args(false);
-  sub->add_option("file", options->file, "Texts, one a line; - is standard input");
-  sub->add_option("--max-length", options->max_length,
+  sub->add_option(
+      "file", options->file,
+      "CSV, TSV or JSON Lines by its name (also .gz, .zst); else texts, one a line; - is "
+      "standard input");
+  sub->add_option("--max-length", options->data.max_length,
                   "Cut texts to so many tokens; 0: what the model can")
       ->check(CLI::NonNegativeNumber);
+  add_column_options(*sub, options->data);
   return {sub, [options, &common] { return run(*options, common); }};
 }
 

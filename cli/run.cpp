@@ -21,8 +21,11 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& sub) {
                  "Change a key of the recipe: training.epochs=1 (repeatable)")
       ->allow_extra_args(false);
   sub.add_option("--output", options->output,
-                 "Folder for what the run leaves; `output` of the recipe");
-  sub.add_option("--threads", options->threads, "Worker threads, or auto; `threads` of the recipe");
+                 "Folder for what the run leaves; `output` of the recipe")
+      ->check(CLI::Validator(
+          [](const std::string& folder) { return folder.empty() ? "names no folder" : ""; }, ""));
+  sub.add_option("--threads", options->threads, "Worker threads, or auto; `threads` of the recipe")
+      ->check(CLI::IsMember({"auto"}) | CLI::Range(1, 1024));
   sub.add_flag("--dry-run", options->dry_run, "Check everything, print the plan and stop");
   return options;
 }

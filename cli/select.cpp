@@ -209,7 +209,7 @@ void write_kept(const Options& options, const Choice& choice, FileWriter& writer
 }
 
 void check(const Options& options) {
-  refuse_overwriting(options.output, {options.old_file, options.new_file, options.model});
+  check_output_file(options.output, {options.old_file, options.new_file, options.model});
   if (!std::isfinite(options.fraction))
     throw std::runtime_error("--fraction must be a number in (0, 1]");
   if (options.method == "tfidf" && options.new_file.empty())

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <limits>
 #include <memory>
 
 #include "base/file.h"
@@ -22,14 +22,6 @@ struct Options {
   TrainerOptions trainer;
   DataRecipe data;
 };
-
-/// A table by its name's ending, as read_examples() reads it; else plain text, a text a line.
-bool is_table(const std::string& file) {
-  std::filesystem::path path = file;
-  if (path.extension() == ".gz" || path.extension() == ".zst") path = path.stem();
-  const std::string ending = path.extension().string();
-  return ending == ".csv" || ending == ".tsv" || ending == ".jsonl" || ending == ".json";
-}
 
 /// All texts of all files, one after the other; one file's texts in memory at a time.
 class Texts {
@@ -77,7 +69,7 @@ class Texts {
 };
 
 int run(Options& options, const Common& common) {
-  refuse_overwriting(options.output, options.files);
+  check_output_file(options.output, options.files);
   options.trainer.tokenizer.lowercase = !options.cased;
   Texts texts(options);
   const std::vector<std::string> vocabulary = train_vocabulary(
@@ -85,8 +77,7 @@ int run(Options& options, const Common& common) {
   std::string out;
   for (const std::string& token : vocabulary) out += token + '\n';
   return working([&] {
-    const std::filesystem::path parent = std::filesystem::path(options.output).parent_path();
-    if (!parent.empty()) std::filesystem::create_directories(parent);
+    make_parent(options.output);
     write_file(options.output, out);
     const auto size = static_cast<std::int64_t>(vocabulary.size());
     print(common.json ? Json::object({{"vocab", options.output}, {"size", size}}).dump() + '\n'
@@ -103,7 +94,9 @@ Command add_train_tokenizer(CLI::App& app, Common& common) {
       add_subcommand(app, common, "train-tokenizer", "Learns a WordPiece vocabulary from texts",
                      "  holdfast train-tokenizer --size 8000 news.csv medical.csv -o vocab.txt\n"
                      "  holdfast train-tokenizer --size 30000 corpus.txt -o vocab.txt --cased");
-  sub->add_option("--size", options->size, "Tokens, special ones included")->required();
+  sub->add_option("--size", options->size, "Tokens, special ones included")
+      ->required()
+      ->check(CLI::Range(std::int64_t{5}, std::int64_t{std::numeric_limits<std::int32_t>::max()}));
   sub->add_option("files", options->files,
                   "CSV, TSV, JSON Lines (also .gz, .zst), or plain text, a text a line")
       ->required();

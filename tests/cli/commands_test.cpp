@@ -98,6 +98,77 @@ TEST_F(Commands, PredictedTextIsSafeForATerminal) {
   EXPECT_NE(outcome.out.find("\\e[2J\\u{202E}"), std::string::npos) << outcome.out;
 }
 
+TEST_F(Commands, PredictReadsTheTextColumnOfATable) {
+  write(folder_->path() / "named.csv",
+        "id,words,label\n1,\"the goal,\nof day 3\",?\n2,the market of day 4,?\n");
+  const Outcome outcome = holdfast({"predict", "--model", "runs/old/model", "--json", "--quiet",
+                                    "--text-column", "words", "named.csv"});
+  ASSERT_EQ(outcome.status, 0) << outcome.err;
+  const auto lines = lines_of(outcome.out);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(json(lines[0]).at("text").as_string(), "the goal,\nof day 3");
+  EXPECT_EQ(json(lines[0]).at("label").as_string(), "sport");
+  EXPECT_EQ(json(lines[1]).at("label").as_string(), "money");
+}
+
+TEST_F(Commands, QuietLeavesResultsAlone) {
+  const Outcome quiet =
+      holdfast({"evaluate", "--model", "runs/old/model", "--data", "old_test.csv", "--quiet"});
+  const Outcome loud =
+      holdfast({"evaluate", "--model", "runs/old/model", "--data", "old_test.csv"});
+  EXPECT_EQ(quiet.err, "");
+  EXPECT_NE(loud.err, "");
+  EXPECT_NE(quiet.out, "");
+  EXPECT_EQ(quiet.out, loud.out);
+}
+
+TEST_F(Commands, ResultsThatCannotBePrintedAreAFailureOfEveryCommand) {
+  const std::string model = " --quiet --model runs/old/model ";
+  const std::vector<std::string> commands = {
+      "info",
+      "info" + model,
+      "--version",
+      "train --help",
+      "fisher --explain",
+      "predict" + model + "--text a",
+      "evaluate" + model + "--data old_test.csv",
+      "tokenize --model fresh old.csv",
+      "fisher --samples 4" + model + "--data old.csv -o full.safetensors",
+      "select --quiet --old old.csv --new new.csv --count 4 -o full.csv",
+      "train-tokenizer --size 50 old.csv -o full.txt",
+      "train recipe.toml --dry-run --quiet"};
+  for (const std::string& command : commands) {
+    for (const char* output : {" >/dev/full", " >&-"}) {
+      const Outcome outcome =
+          run(folder_->path(), {"-c", HOLDFAST_BINARY " " + command + output}, "", "/bin/sh");
+      EXPECT_EQ(outcome.status, 1) << command << output;
+      EXPECT_EQ(lines_of(outcome.err).size(), 1u) << command << output << '\n' << outcome.err;
+      EXPECT_NE(outcome.err.find("standard output"), std::string::npos) << outcome.err;
+    }
+  }
+}
+
+TEST_F(Commands, SaysHowManyTextsAreEmpty) {
+  std::string texts = read(folder_->path() / "new.csv");
+  write(folder_->path() / "gaps.csv", texts + "\"\",cardio\n\" \",neuro\n");
+  const Outcome outcome =
+      holdfast({"train", "recipe.toml", "--dry-run", "--set", "new.train=gaps.csv"});
+  EXPECT_EQ(outcome.status, 0);
+  EXPECT_NE(outcome.err.find("gaps.csv: 2 of 66 texts are empty"), std::string::npos)
+      << outcome.err;
+}
+
+TEST_F(Commands, AVeryLongWordTeachesNothing) {
+  const std::string texts = "goal goal team team\n";
+  write(folder_->path() / "short.txt", texts);
+  write(folder_->path() / "long.txt", texts + std::string(3'000'000, 'z') + '\n');
+  for (const std::string name : {"short", "long"})
+    ASSERT_EQ(
+        holdfast({"train-tokenizer", "--size", "90", name + ".txt", "-o", name + ".vocab"}).status,
+        0);
+  EXPECT_EQ(read(folder_->path() / "long.vocab"), read(folder_->path() / "short.vocab"));
+}
+
 TEST_F(Commands, EvaluateAsJson) {
   const Outcome outcome = holdfast(
       {"evaluate", "--model", "runs/old/model", "--data", "old_test.csv", "--json", "--quiet"});
