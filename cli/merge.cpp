@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <set>
@@ -216,15 +215,13 @@ std::string to_text(const Options& options, const Plan& plan, const MergedModel&
 int run(Options& options, const Common& common) {
   options.how = how_of(options);
   const Plan plan = plan_of(options);
-  if (std::filesystem::exists(options.output) && !std::filesystem::is_empty(options.output))
-    throw std::runtime_error(options.output + ": is there already; choose another folder");
+  check_output_folder(options.output);
   const Loaded loaded = load(options, plan, common);
   const std::string task = primary_task(options, loaded);
-  const std::filesystem::path parent = std::filesystem::path(options.output).parent_path();
   return working([&] {
     set_thread_count(available_cpus());
     const MergedModel merged = merge_models(loaded.base.get(), loaded.merged, options.how);
-    if (!parent.empty()) std::filesystem::create_directories(parent);
+    make_parent(options.output);
     DirectoryWriter folder(options.output);
     merged.model.save(folder.temporary(), task);
     loaded.models.front().tokenizer.save(folder.temporary(), merged.model.config().max_positions);
