@@ -58,21 +58,6 @@ ImportanceCard card_of(const Metadata& metadata) {
   return card;
 }
 
-// Where a tensor of the file goes in `values`: the slice, or its first rows when it is a head that
-// has grown.
-Tensor place_of(const SafetensorsEntry& entry, const NamedSlice& slice, bool may_have_grown,
-                const Tensor& values) {
-  const Shape shape(entry.shape);
-  const bool grown = may_have_grown && !slice.task.empty() && shape.rank() == slice.shape.rank() &&
-                     shape[0] > 0 && shape[0] < slice.shape[0] &&
-                     shape.numel() / shape[0] == slice.size / slice.shape[0];
-  if (shape != slice.shape && !grown) {
-    throw std::invalid_argument(fmt::format("{} has shape {}, the model's {}", entry.name,
-                                            shape.text(), slice.shape.text()));
-  }
-  return values.slice(0, slice.offset, slice.offset + shape.numel()).reshape(shape);
-}
-
 Importance read(const SafetensorsFile& file, const ParameterArena& arena, std::string_view head) {
   Importance result{card_of(file.metadata()), Tensor::zeros({arena.numel()}, arena.dtype()), {}};
   std::map<std::string, const NamedSlice*> slices;
@@ -85,7 +70,13 @@ Importance read(const SafetensorsFile& file, const ParameterArena& arena, std::s
       throw std::invalid_argument(
           fmt::format("it holds {}, which the model does not have", utf8::printable(entry.name)));
     }
-    place_of(entry, *found->second, !head.empty(), result.values)
+    const NamedSlice* slice = found->second;
+    if (Shape(entry.shape) != slice->shape) {
+      throw std::invalid_argument(fmt::format("{} has shape {}, the model's {}", entry.name,
+                                              Shape(entry.shape).text(), slice->shape.text()));
+    }
+    result.values.slice(0, slice->offset, slice->offset + slice->size)
+        .reshape(slice->shape)
         .copy_from(file.read(entry, arena.dtype()));
   }
   for (const auto& [name, slice] : slices) {

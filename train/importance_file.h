@@ -17,11 +17,10 @@ void save_importance(const std::filesystem::path& path, const Importance& import
                      const ParameterArena& arena);
 
 /// Reads F into the layout of `arena`. The head of the file's task goes to `head`, the name of the
-/// head that answers for the task now ("": the one of its own name); where that has grown, the file
-/// is its first rows, and the others get 0. Other heads and adapters that the file does not have
-/// get 0: what is new is held to nothing. Throws std::runtime_error, with the file's name, for a
-/// file that is none of importance, a shared tensor that is missing, one the arena does not know, a
-/// wrong shape, a negative or non-finite value.
+/// head that answers for the task now ("": the one of its own name). Other heads, and adapters that
+/// the file does not have, get 0: what is new is held to nothing. Throws std::runtime_error, with
+/// the file's name, for a file that is none of importance, a shared tensor that is missing, one the
+/// arena does not know, a wrong shape, a negative or non-finite value.
 Importance load_importance(const std::filesystem::path& path, const ParameterArena& arena,
                            std::string_view head = {});
 

@@ -24,8 +24,8 @@ enum class SumOf { squares, absolutes };
 ///   embedding  F_row += sum_n f(sum of delta_nt over the t of n with that id)
 /// A norm that is used several times in a pass adds up its gradients before f; other parameters may
 /// be used once. Rows of an operation are the batch's tokens (N), or one row a text (at most B
-/// rows, of different texts). Tile by tile: memory beyond the accumulator does not grow with texts
-/// or tokens. The same bits for any number of threads.
+/// rows, of different texts). Memory beyond the accumulator is B gradients of every norm; the rest
+/// is done tile by tile. The same bits for any number of threads.
 class PerSampleSums : public ParameterGradients {
  public:
   /// Accumulators of the arena's layout in f64, zero at first. The arena must outlive this.
