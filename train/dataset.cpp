@@ -95,18 +95,18 @@ void notice_missing_classes(const TaskData& task, const std::vector<Sample>& sam
   }
 }
 
-std::int64_t count_empty(std::span<const Sample> samples, const DataRecipe& data) {
-  const std::size_t special = data.text_pair.empty() ? 2 : 3;  // [CLS] [SEP], or [CLS] [SEP] [SEP]
-  return std::count_if(samples.begin(), samples.end(),
-                       [&](const Sample& sample) { return sample.ids.size() <= special; });
-}
-
-void notice_empty_texts(const std::vector<Sample>& samples, const DataRecipe& data,
-                        const std::string& file, Notices& notices) {
-  if (const std::int64_t empty = count_empty(samples, data)) {
-    notices.push_back(
-        fmt::format("{}: {} of {} texts are empty", utf8::printable(file), empty, samples.size()));
+std::optional<Augmenter> make_augmenter(const Recipe& recipe) {
+  if (!recipe.augment) {
+    return std::nullopt;
   }
+  const AugmentRecipe& augment = *recipe.augment;
+  const bool synonyms = !augment.synonyms.empty();
+  return Augmenter({.replace = synonyms ? augment.replace : 0,
+                    .remove = augment.remove,
+                    .swap = augment.swap,
+                    .insert = augment.insert},
+                   synonyms ? Synonyms::read(augment.synonyms) : Synonyms(),
+                   static_cast<std::uint64_t>(recipe.seed));
 }
 
 }  // namespace
@@ -125,6 +125,16 @@ std::vector<std::string> sorted_labels(std::span<const Example> examples) {
                      [](const auto& a, const auto& b) { return as_integer(a) < as_integer(b); });
   }
   return labels;
+}
+
+void encode(std::string_view text, std::string_view pair, const DataRecipe& data,
+            const Tokenizer& tokenizer, Sample& sample) {
+  Encoding encoding = data.text_pair.empty() ? tokenizer.encode(text, data.max_length)
+                                             : tokenizer.encode(text, pair, data.max_length);
+  sample.ids = std::move(encoding.ids);
+  if (!data.text_pair.empty()) {
+    sample.type_ids = std::move(encoding.type_ids);
+  }
 }
 
 std::vector<Sample> to_samples(std::span<const Example> examples, const DataRecipe& data,
@@ -157,24 +167,13 @@ std::vector<Sample> to_samples(std::span<const Example> examples, const DataReci
     samples[n].label = found->second;
     samples[n].id = examples[n].line;
   }
-  parallel_for(
-      static_cast<std::int64_t>(examples.size()), kTextsAtOnce,
-      [&](std::int64_t begin, std::int64_t end) {
-        for (auto n = static_cast<std::size_t>(begin); n < static_cast<std::size_t>(end); ++n) {
-          const Example& example = examples[n];
-          Encoding encoding = data.text_pair.empty()
-                                  ? tokenizer.encode(example.text, data.max_length)
-                                  : tokenizer.encode(example.text, example.pair, data.max_length);
-          samples[n].ids = std::move(encoding.ids);
-          if (!data.text_pair.empty()) {
-            samples[n].type_ids = std::move(encoding.type_ids);
-          }
-        }
-      });
-  if (!samples.empty() && count_empty(samples, data) == std::ssize(samples)) {
-    throw std::runtime_error(fmt::format("{}: every text is empty; is {} the right column?",
-                                         utf8::printable(file), utf8::printable(data.text)));
-  }
+  parallel_for(static_cast<std::int64_t>(examples.size()), kTextsAtOnce,
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (auto n = static_cast<std::size_t>(begin); n < static_cast<std::size_t>(end);
+                      ++n) {
+                   encode(examples[n].text, examples[n].pair, data, tokenizer, samples[n]);
+                 }
+               });
   return samples;
 }
 
@@ -223,13 +222,11 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
     }
     task.labels = (old ? head_of_task(model, task.name) : model.head(heads.back().now))->labels;
     task.train = to_samples(task.examples, *data, data->train, task.labels, tokenizer);
-    notice_empty_texts(task.train, *data, data->train, notices);
     for (const auto& [file, samples] :
          {std::pair(&data->valid, &task.valid), {&data->test, &task.test}}) {
       tell(*file);
       if (!file->empty()) {
         *samples = read_samples(*file, *data, task.labels, tokenizer);
-        notice_empty_texts(*samples, *data, *file, notices);
         notice_missing_classes(task, *samples, *file, notices);
       }
     }
@@ -243,8 +240,12 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
     tasks[t].heads = heads[t];
   }
   const bool fresh_head = recipe.heads.scenario != "domain" && !trained_before;
-  return {std::move(model), std::move(tokenizer), std::move(tasks), std::move(notices),
-          fresh_head ? heads.back().now : ""};
+  return {std::move(model),
+          std::move(tokenizer),
+          std::move(tasks),
+          std::move(notices),
+          fresh_head ? heads.back().now : "",
+          make_augmenter(recipe)};
 }
 
 std::string Inputs::digest() const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "base/hash.h"
 #include "nn/model.h"
 #include "tokenizer/tokenizer.h"
+#include "train/augment.h"
 #include "train/data.h"
 #include "train/heads.h"
 #include "train/recipe.h"
@@ -40,7 +42,8 @@ struct Inputs {
   Tokenizer tokenizer;
   std::vector<TaskData> tasks;  // old ones in the recipe's order, then the new one
   Notices notices;
-  std::string new_head;  // the new task's, when it has no past
+  std::string new_head;                // the new task's, when it has no past
+  std::optional<Augmenter> augmenter;  // of training texts
 
   const TaskData& fresh() const { return tasks.back(); }
   /// Of weights, labels, tokens and training texts: equal inputs, equal digest.
@@ -61,6 +64,10 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress = {});
 
 /// The labels in the order of a head: ascending as integers if all are integers, else as bytes.
 std::vector<std::string> sorted_labels(std::span<const Example> examples);
+
+/// Tokenises one text (with its pair, where the data have pairs) into the sample's ids.
+void encode(std::string_view text, std::string_view pair, const DataRecipe& data,
+            const Tokenizer& tokenizer, Sample& sample);
 
 /// Tokenises examples whose labels are among `labels`; in parallel, in order.
 std::vector<Sample> to_samples(std::span<const Example> examples, const DataRecipe& data,

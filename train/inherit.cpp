@@ -28,7 +28,7 @@ bool has_rows_of(const std::filesystem::path& file, const TaskData& task, bool o
 
 // From the named file, which must serve; else from the first one beside the model that has the
 // task.
-void take_memory(TaskData& task, const DataRecipe& data, const Recipe& recipe,
+void take_memory(TaskData& task, std::int32_t number, const DataRecipe& data, const Recipe& recipe,
                  const Inheritance& beside, const Tokenizer& tokenizer) {
   std::filesystem::path file = recipe.replay->memory;
   const bool only = recipe.old.size() == 1;
@@ -44,6 +44,9 @@ void take_memory(TaskData& task, const DataRecipe& data, const Recipe& recipe,
   }
   StoredMemory stored = read_memory(file, task.name, task.labels, only);
   task.kept_samples = to_samples(stored.examples, data, file.string(), task.labels, tokenizer);
+  for (Sample& sample : task.kept_samples) {
+    sample.task = number;
+  }
   task.examples = std::move(stored.examples);
   task.kept = std::move(stored.selected);
 }
@@ -103,7 +106,8 @@ void inherit(Inputs& inputs, const Recipe& recipe) {
   for (std::size_t t = 0; t < recipe.old.size(); ++t) {
     TaskData& task = inputs.tasks[t];
     if (recipe.replay && task.train.empty()) {
-      take_memory(task, recipe.old[t], recipe, beside, inputs.tokenizer);
+      take_memory(task, static_cast<std::int32_t>(t), recipe.old[t], recipe, beside,
+                  inputs.tokenizer);
     }
     if (!recipe.needs_importance()) {
       continue;

@@ -1,5 +1,6 @@
 #include "train/metrics.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace holdfast {
@@ -31,6 +32,27 @@ Json task_json(const TaskResult& task) {
   return json;
 }
 
+// The lowest share of its validation accuracy before that an old task had on the way; null without
+// validation splits.
+Json worst_retention(const RunResult& result) {
+  double worst = 1;
+  bool any = false;
+  for (const TaskResult& task : result.tasks) {
+    double before = 0;
+    for (const CurvePoint& point : result.curve) {
+      for (const CurvePoint::Task& seen : point.tasks) {
+        if (!task.old || seen.name != task.name) {
+          continue;
+        }
+        before = point.step == 0 ? seen.accuracy : before;
+        any = any || before > 0;
+        worst = before > 0 ? std::min(worst, seen.accuracy / before) : worst;
+      }
+    }
+  }
+  return any ? Json(worst) : Json();
+}
+
 // Forgetting, backward transfer and retention of the old tasks, after two stages.
 void add_summary(Json& json, const RunResult& result) {
   double drops = 0;
@@ -49,6 +71,7 @@ void add_summary(Json& json, const RunResult& result) {
   json.add("retention", first && first->before->accuracy > 0
                             ? Json(first->after->accuracy / first->before->accuracy)
                             : Json());
+  json.add("worst_retention", worst_retention(result));
 }
 
 Json seconds_json(const Seconds& seconds) {
@@ -59,6 +82,7 @@ Json seconds_json(const Seconds& seconds) {
                        {"test", seconds.test},
                        {"select", seconds.select},
                        {"read", seconds.read},
+                       {"leave", seconds.leave},
                        {"save", seconds.save}});
 }
 
@@ -105,7 +129,7 @@ Json metrics_json(const RunResult& result) {
   for (const std::string& notice : result.notices) {
     notices.push_back(notice);
   }
-  Json json = Json::object({{"scenario", "task"},
+  Json json = Json::object({{"scenario", result.recipe.heads.scenario},
                             {"steps", result.steps},
                             {"interrupted", result.interrupted},
                             {"tokens", result.tokens},
@@ -118,6 +142,8 @@ Json metrics_json(const RunResult& result) {
   json.add("mean_fisher", result.mean_fisher);
   json.add("replayed", result.replayed);
   json.add("drift", std::move(drift));
+  json.add("best_step", result.best_step > 0 ? result.best_step : result.steps);
+  json.add("merge_weight", result.merge ? Json(result.merge->best().weight) : Json());
   json.add("actions", std::move(actions));
   json.add("curve", std::move(curve));
   json.add("peak_bytes", result.peak_bytes);
@@ -138,8 +164,13 @@ Json to_json(const StepRecord& record) {
                        {"texts", std::move(texts)},
                        {"grad_norm", record.grad_norm},
                        {"clip", record.clip},
+                       {"distill", record.distill},
                        {"penalty", record.penalty},
                        {"penalty_share", record.penalty_share()},
+                       {"l2", record.l2},
+                       {"projected", record.projected},
+                       {"at_bound", record.at_bound},
+                       {"lowest_layer", record.lowest_layer},
                        {"rate_low", record.rate_low},
                        {"rate_high", record.rate_high},
                        {"share", record.share},

@@ -13,7 +13,7 @@ namespace holdfast {
 namespace {
 
 bool needs_start(const Recipe& recipe) {
-  return recipe.ewc || recipe.protect || recipe.recadam || recipe.mixout ||
+  return recipe.protect || recipe.recadam || recipe.mixout ||
          (recipe.l2 && recipe.l2->toward == "old");
 }
 
@@ -197,14 +197,14 @@ void prepare_model(Model& model, const Recipe& recipe) {
 
 Prepared prepare(const RunContext& run) {
   Prepared prepared;
-  if (needs_start(run.recipe)) {
-    prepared.start = run.model.arena().values().clone();
-  }
   if (run.recipe.replay) {
     select_memories(run, prepared);
   }
   if (run.recipe.needs_importance()) {
     weigh(run, prepared);
+  }
+  if (needs_start(run.recipe)) {
+    prepared.start = prepared.ewc ? prepared.ewc->anchor() : run.model.arena().values().clone();
   }
   if (run.recipe.protect) {
     protect(run, prepared);
@@ -220,17 +220,33 @@ Prepared prepare(const RunContext& run) {
 
 std::vector<SamplePool> make_pools(const RunContext& run, const Prepared& prepared) {
   std::vector<SamplePool> pools;
-  const auto add = [&](const TaskData& task, const DataRecipe& data,
-                       std::span<const Sample> samples) {
+  // `chosen`: which examples the samples are; null: all, in order.
+  const auto add = [&](std::size_t t, const DataRecipe& data, std::span<const Sample> samples,
+                       const std::vector<Selected>* chosen) {
+    const TaskData& task = run.inputs.tasks[t];
     SamplePool pool{.task = task.name, .samples = samples, .head = task.heads.now};
     if (data.class_weights == "balanced") {
       pool.class_weights = balanced_weights(task, run.model.head(task.heads.now)->labels.size());
     }
+    if (run.inputs.augmenter) {
+      const Inputs& inputs = run.inputs;
+      pool.variant = [&inputs, &task, &data, samples, chosen](std::int64_t index,
+                                                              std::int64_t epoch) {
+        const auto at = static_cast<std::size_t>(index);
+        const Example& example =
+            task.examples[chosen ? static_cast<std::size_t>((*chosen)[at].index) : at];
+        Sample sample = samples[at];
+        const std::string text = (*inputs.augmenter)(example.text, sample.task, sample.id, epoch);
+        encode(text, example.pair, data, inputs.tokenizer, sample);
+        return sample;
+      };
+    }
     pools.push_back(std::move(pool));
   };
-  add(run.inputs.fresh(), run.recipe.fresh, run.inputs.fresh().train);
+  add(run.inputs.tasks.size() - 1, run.recipe.fresh, run.inputs.fresh().train, nullptr);
   for (std::size_t i = 0; i < prepared.memories.size(); ++i) {
-    add(run.inputs.tasks[i], run.recipe.old[i], prepared.memories[i].samples);
+    const Memory& memory = prepared.memories[i];
+    add(i, run.recipe.old[i], memory.samples, &memory.selected);
   }
   return pools;
 }

@@ -71,10 +71,11 @@ void check_replay(const Recipe& recipe, const Checker& checker) {
                     "needs [replay]: der++ keeps the old model's answers to the memory's texts");
   checker.refuse_if(recipe.replay && recipe.replay->share == 0 && !needs_memory, "replay",
                     "has share = 0: no text of the memory would ever be used");
-  const LeaveRecipe& leave = recipe.leave;
-  checker.refuse_if(leave.path && recipe.adapter, "leave",
-                    "has path = true: synaptic intelligence follows the weights that an adapter "
-                    "leaves where they are");
+  checker.refuse_if(recipe.leave.path && (recipe.adapter || recipe.gradient || recipe.mixout ||
+                                          recipe.distill),
+                    "leave",
+                    "has path = true: synaptic intelligence follows the plain gradient of the "
+                    "task, which adapter, gradient, mixout and distill change");
 }
 
 // Measures that hold the encoder's weights say nothing where these do not move.

@@ -63,6 +63,7 @@ void fields(Archive& archive, Seconds& x) {
   archive("evaluate", x.evaluate);
   archive("evaluate_old", x.evaluate_old);
   archive("test", x.test);
+  archive("leave", x.leave);
   archive("save", x.save);
 }
 
@@ -92,9 +93,14 @@ void fields(Archive& archive, StepRecord& x) {
   archive("step", x.step);
   archive("loss", x.loss);
   archive("task_loss", x.task_loss);
+  archive("distill", x.distill);
   archive("grad_norm", x.grad_norm);
   archive("clip", x.clip);
   archive("penalty", x.penalty);
+  archive("l2", x.l2);
+  archive("projected", x.projected);
+  archive("at_bound", x.at_bound);
+  archive("lowest_layer", x.lowest_layer);
   archive("rate_low", x.rate_low);
   archive("rate_high", x.rate_high);
   archive("share", x.share);
@@ -116,6 +122,23 @@ void fields(Archive& archive, LayerDrift& x) {
 }
 
 template <class Archive>
+void fields(Archive& archive, MergePoint& x) {
+  archive("weight", x.weight);
+  archive("accuracy", x.accuracy);
+  archive("gained", x.gained);
+  archive("retention", x.retention);
+  archive("allowed", x.allowed);
+}
+
+template <class Archive>
+void fields(Archive& archive, MergeSearch& x) {
+  archive("curve", x.curve);
+  archive("chosen", x.chosen);
+  archive("satisfied", x.satisfied);
+  archive("why", x.why);
+}
+
+template <class Archive>
 void fields(Archive& archive, RunResult& x) {
   archive("recipe", x.recipe);
   archive("interrupted", x.interrupted);
@@ -131,6 +154,10 @@ void fields(Archive& archive, RunResult& x) {
   archive("penalty_share", x.penalty_share);
   archive("max_penalty_share", x.max_penalty_share);
   archive("drift", x.drift);
+  archive("best_step", x.best_step);
+  archive("stopped_early", x.stopped_early);
+  archive("merge", x.merge);
+  archive("protected_weights", x.protected_weights);
   archive("peak_bytes", x.peak_bytes);
   archive("notices", x.notices);
 }

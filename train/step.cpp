@@ -23,9 +23,6 @@ StepRecord TrainingStep::run(std::int64_t step) {
   record.step = step + 1;
   record.share = share_;
   thaw(step, record);
-  if (mixout_) {
-    mixout_->mix(arena.values(), static_cast<std::uint32_t>(step));
-  }
 
   // A-GEM's reference: the gradient of the memory's loss, which the step must not raise.
   if (reference_texts_ > 0) {
@@ -33,6 +30,9 @@ StepRecord TrainingStep::run(std::int64_t step) {
   }
 
   // Mix, forward, backward: into the arena's gradient, which every parameter must have received.
+  if (mixout_) {
+    mixout_->mix(arena.values(), static_cast<std::uint32_t>(step));
+  }
   Objective::Terms terms = objective_.batch(step);
   record.loss = terms.task;
   record.distill = terms.distill;
@@ -40,7 +40,7 @@ StepRecord TrainingStep::run(std::int64_t step) {
   record.tokens = terms.tokens;
   arena.zero_grad();
   backward(terms.loss);
-  terms.loss = {};
+  terms.loss = {};  // the graph is done with
   check_reached(step);
   if (mixout_) {
     mixout_->unmix(arena.values(), arena.grads());
@@ -233,6 +233,12 @@ TrainingStep::TrainingStep(Model& model, const Recipe& recipe, std::vector<Sampl
     reference_texts_ = recipe.gradient->texts > 0 ? recipe.gradient->texts : training_.batch_size;
     reference_ = Tensor::zeros({model.arena().numel()}, model.dtype());
   }
+}
+
+int TrainingStep::lowest_layer_at_end() const {
+  return thaw_every_
+             ? lowest_trained_layer(training_.steps - 1, model_.config().layers, *thaw_every_)
+             : 0;
 }
 
 void TrainingStep::set_share(std::int64_t step, double share) {

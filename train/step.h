@@ -61,6 +61,9 @@ class TrainingStep {
   TrainingStep(Model& model, const Recipe& recipe, std::vector<SamplePool> pools,
                const Measures& measures = {});
 
+  TrainingStep(const TrainingStep&) = delete;
+  TrainingStep& operator=(const TrainingStep&) = delete;
+
   /// Takes step number `step` = 0, 1, ... training.steps - 1; a pure function of the weights, the
   /// moments and (seed, step). Throws std::runtime_error naming the batch's texts when loss,
   /// gradient or penalty is not finite; std::logic_error when a parameter received no gradient.
@@ -68,6 +71,10 @@ class TrainingStep {
 
   /// The share of old data from step `step` on.
   void set_share(std::int64_t step, double share);
+
+  /// The lowest layer that the last step will train: above 0 when gradual unfreezing has more stages
+  /// than the run has time for.
+  int lowest_layer_at_end() const;
 
  private:
   void thaw(std::int64_t step, StepRecord& record);

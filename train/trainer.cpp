@@ -144,6 +144,12 @@ void Run::train() {
   const std::int64_t steps = recipe_.training.steps;
   TrainingStep training(model_, recipe_, make_pools(context_, prepared_),
                         prepared_.measures(inputs_));
+  if (const int lowest = training.lowest_layer_at_end(); lowest > 0) {
+    context_.notice(fmt::format(
+        "gradual unfreezing: the run ends before the lowest {} of {} layers have thawed: give "
+        "unfreeze.every fewer steps",
+        lowest, model_.config().layers + 2));
+  }
   for (std::int64_t step = 0; step < steps && !result_.stopped_early; ++step) {
     const StepRecord record = training.run(step);
     ledger_->write("step", to_json(record));
