@@ -36,6 +36,12 @@ void check_configs(const MergeModel& a, const MergeModel& b) {
     throw std::invalid_argument(
         fmt::format("{} and {} cannot be merged: hidden_act differs", a.name, b.name));
   }
+  require_equal(a, b, "the adapter", name_of(a.model->adapter().kind),
+                name_of(b.model->adapter().kind));
+  if (a.model->adapter().kind == AdapterKind::lora) {
+    require_equal(a, b, "lora's alpha / rank", a.model->adapter().scale(),
+                  b.model->adapter().scale());
+  }
   require_equal(a, b, "the type", name_of(a.model->dtype()), name_of(b.model->dtype()));
 }
 

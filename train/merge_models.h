@@ -38,8 +38,9 @@ void check_mergeable(std::span<const MergeModel> models);
 /// The merge of `models`, with task vectors from `base` when the method needs one (else null). The
 /// result has the heads of all, in order of appearance (the base's first). Heads of different tasks
 /// are never merged: a head that every model has, the base too, is merged like the encoder; any
-/// other is taken as it is from the last model that has it. Throws as check_mergeable() and merge()
-/// do.
+/// other is taken as it is from the last model that has it. The factors of a LoRA are merged each
+/// by itself, which is not the merge of what they add: Model::merge_lora() first. Throws as
+/// check_mergeable() and merge() do.
 MergedModel merge_models(const MergeModel* base, std::span<const MergeModel> models,
                          const MergeOptions& options);
 

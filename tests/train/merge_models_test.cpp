@@ -114,6 +114,9 @@ TEST(MergeModels, NamesTheFirstDifference) {
   BertConfig tanh = small_config();
   tanh.activation = Activation::gelu_tanh;
   refused("hidden_act differs", Model::create(tanh, DType::f64, 1));
+  Model adapted = model_of(1, {});
+  adapted.add_adapter({.kind = AdapterKind::pfeiffer}, 1);
+  refused("the adapter is none and pfeiffer", adapted);
   refused("the type is f64 and f32", Model::create(small_config(), DType::f32, 1));
   Model relabelled = Model::create(small_config(), DType::f64, 1);
   relabelled.add_head("news", {"no", "yes"}, 1);
