@@ -95,6 +95,20 @@ void notice_missing_classes(const TaskData& task, const std::vector<Sample>& sam
   }
 }
 
+std::int64_t count_empty(std::span<const Sample> samples, const DataRecipe& data) {
+  const std::size_t special = data.text_pair.empty() ? 2 : 3;  // [CLS] [SEP], or [CLS] [SEP] [SEP]
+  return std::count_if(samples.begin(), samples.end(),
+                       [&](const Sample& sample) { return sample.ids.size() <= special; });
+}
+
+void notice_empty_texts(const std::vector<Sample>& samples, const DataRecipe& data,
+                        const std::string& file, Notices& notices) {
+  if (const std::int64_t empty = count_empty(samples, data)) {
+    notices.push_back(
+        fmt::format("{}: {} of {} texts are empty", utf8::printable(file), empty, samples.size()));
+  }
+}
+
 std::optional<Augmenter> make_augmenter(const Recipe& recipe) {
   if (!recipe.augment) {
     return std::nullopt;
@@ -174,6 +188,10 @@ std::vector<Sample> to_samples(std::span<const Example> examples, const DataReci
                    encode(examples[n].text, examples[n].pair, data, tokenizer, samples[n]);
                  }
                });
+  if (!samples.empty() && count_empty(samples, data) == std::ssize(samples)) {
+    throw std::runtime_error(fmt::format("{}: every text is empty; is {} the right column?",
+                                         utf8::printable(file), utf8::printable(data.text)));
+  }
   return samples;
 }
 
@@ -222,11 +240,13 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
     }
     task.labels = (old ? head_of_task(model, task.name) : model.head(heads.back().now))->labels;
     task.train = to_samples(task.examples, *data, data->train, task.labels, tokenizer);
+    notice_empty_texts(task.train, *data, data->train, notices);
     for (const auto& [file, samples] :
          {std::pair(&data->valid, &task.valid), {&data->test, &task.test}}) {
       tell(*file);
       if (!file->empty()) {
         *samples = read_samples(*file, *data, task.labels, tokenizer);
+        notice_empty_texts(*samples, *data, *file, notices);
         notice_missing_classes(task, *samples, *file, notices);
       }
     }
