@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <utility>
 
 #include "base/parallel.h"
@@ -16,9 +17,33 @@ constexpr std::size_t kTextsAtOnce = 2048, kBytesAtOnce = 4U << 20U;  // to spli
 }  // namespace
 
 std::int32_t WordTable::id(std::string_view word) {
-  const auto found = ids_.find(word);
-  if (found != ids_.end()) return found->second;
-  return ids_.emplace(std::string(word), size()).first->second;
+  if (2 * ends_.size() >= slots_.size()) grow();
+  const std::uint64_t hash = std::hash<std::string_view>()(word);
+  const auto tag = static_cast<std::uint32_t>(hash >> 32U);
+  std::size_t at = hash & (slots_.size() - 1);
+  for (; slots_[at].id >= 0; at = (at + 1) & (slots_.size() - 1)) {
+    if (slots_[at].tag == tag && this->word(slots_[at].id) == word) return slots_[at].id;
+  }
+  slots_[at] = {tag, size()};
+  letters_ += word;
+  ends_.push_back(letters_.size());
+  return slots_[at].id;
+}
+
+std::string_view WordTable::word(std::int32_t id) const {
+  const auto i = static_cast<std::size_t>(id);
+  const std::size_t begin = i == 0 ? 0 : ends_[i - 1];
+  return std::string_view(letters_).substr(begin, ends_[i] - begin);
+}
+
+void WordTable::grow() {
+  slots_.assign(std::max<std::size_t>(1024, 2 * slots_.size()), {});
+  for (std::int32_t id = 0; id < size(); ++id) {
+    const std::uint64_t hash = std::hash<std::string_view>()(word(id));
+    std::size_t at = hash & (slots_.size() - 1);
+    while (slots_[at].id >= 0) at = (at + 1) & (slots_.size() - 1);
+    slots_[at] = {static_cast<std::uint32_t>(hash >> 32U), id};
+  }
 }
 
 void WordRows::add(std::span<const std::int32_t> words) {

@@ -7,24 +7,30 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "tokenizer/tokenizer.h"
 
 namespace holdfast {
 
-/// Numbers words 0, 1, 2, ... in order of first appearance. Old and new texts share one table.
+/// Numbers words 0, 1, 2, ... in order of first appearance. Old and new texts share one table. A
+/// word takes its letters and some 20 bytes: all letters stand in one string, found by hash.
 class WordTable {
  public:
   std::int32_t id(std::string_view word);
-  std::int32_t size() const { return static_cast<std::int32_t>(ids_.size()); }
+  std::int32_t size() const { return static_cast<std::int32_t>(ends_.size()); }
 
  private:
-  struct Hash : std::hash<std::string_view> {
-    using is_transparent = void;
+  struct Slot {
+    std::uint32_t tag = 0;  // upper half of the word's hash
+    std::int32_t id = -1;   // -1: free
   };
-  std::unordered_map<std::string, std::int32_t, Hash, std::equal_to<>> ids_;
+  std::string_view word(std::int32_t id) const;
+  void grow();
+
+  std::vector<Slot> slots_;  // a power of two, half of them free; probed one after another
+  std::string letters_;
+  std::vector<std::size_t> ends_;  // of each word in `letters_`
 };
 
 /// The words of many texts by number: 4 bytes a word and 8 a text, in blocks that never move.

@@ -20,6 +20,19 @@ WordRows rows_of(const Json& texts, WordTable& words) {
   return rows;
 }
 
+TEST(WordTable, NumbersWordsInOrderOfFirstAppearance) {
+  WordTable table;
+  for (std::int32_t round = 0; round < 2; ++round) {
+    for (std::int32_t i = 0; i < 50'000; ++i) {
+      EXPECT_EQ(table.id("w" + std::to_string(i * 7)), i);
+    }
+  }
+  EXPECT_EQ(table.id(""), 50'000);  // whatever it is that is counted
+  EXPECT_EQ(table.id("w"), 50'001);
+  EXPECT_EQ(table.id(""), 50'000);
+  EXPECT_EQ(table.size(), 50'002);
+}
+
 TEST(Tfidf, RowsEqualScikitLearns) {
   const Json golden = golden_json("recipe_tfidf.json");
   WordTable words;
