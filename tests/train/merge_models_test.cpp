@@ -62,6 +62,8 @@ TEST(MergeModels, KeepsOtherHeadsFromTheLastModelThatHasThem) {
               c = model_of(3, {"medical"});
   const std::vector<MergeModel> models = {{"a", &a}, {"b", &b}, {"c", &c}};
   const MergedModel merged = merge_models(nullptr, models, {.method = MergeMethod::linear});
+  EXPECT_EQ(merged.heads[0].task, "news");
+  EXPECT_EQ(merged.heads[0].from, "b");
   EXPECT_EQ(values(merged.model, "heads.news.weight"), values(b, "heads.news.weight"));
   EXPECT_EQ(values(merged.model, "heads.law.weight"), values(b, "heads.law.weight"));
   EXPECT_EQ(values(merged.model, "heads.medical.weight"), values(c, "heads.medical.weight"));

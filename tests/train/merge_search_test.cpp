@@ -44,18 +44,22 @@ TEST(MergeSearch, TakesTheBestNewAccuracyThatKeepsTheOldAndOfEqualsTheSmallerWei
       << search.why;
 }
 
-TEST(MergeSearch, ExactlyTheRetentionIsEnough) {
-  const auto evaluate = [](double weight) {
-    return std::vector<double>{weight > 0 ? 0.95 * 0.92 : 0.92, weight};
+TEST(MergeSearch, ExactlyTheRetentionIsEnoughThoughRoundedBelow) {
+  // 9 of 13 right where 10 of 13 were; in double 9/13 is less than 0.9 * (10/13).
+  const double before = 10.0 / 13, now = 9.0 / 13;
+  ASSERT_LT(now, 0.9 * before);
+  const std::vector<MergeTask> tasks = {{"news", true, before}, {"medical", false, 0}};
+  const auto evaluate = [&](double weight) {
+    return std::vector<double>{weight > 0 ? now : before, weight};
   };
-  EXPECT_EQ(search_weight(evaluate, kTasks).best().weight, 1);
+  EXPECT_EQ(search_weight(evaluate, tasks, {.retention = 0.9, .steps = 20}).best().weight, 1);
 }
 
 TEST(MergeSearch, EveryOldTaskCounts) {
   const std::vector<MergeTask> tasks = {
-      {"news", true, 0.9}, {"law", true, 0.5}, {"medical", false, 0}};
+      {"news", true, 0.9}, {"law", true, 0.5}, {"sport", true, 0.8}, {"medical", false, 0}};
   const auto evaluate = [](double weight) {
-    return std::vector<double>{0.9, 0.5 - 0.1 * weight, weight};
+    return std::vector<double>{0.9, 0.5 - 0.1 * weight, 0.8 - 0.1 * weight, weight};
   };
   const MergeSearch search = search_weight(evaluate, tasks, {.retention = 0.9, .steps = 10});
   EXPECT_EQ(search.best().weight, 0.5);

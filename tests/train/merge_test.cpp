@@ -184,6 +184,21 @@ TEST_P(Merge, DareKeepsTheShareThatItSaysAndDividesByIt) {
   EXPECT_NEAR(static_cast<double>(kept) / n, density, 4 * std::sqrt(density * (1 - density) / n));
 }
 
+// Element i of a tensor, counted through all of its chunks, is kept when word i%4 of place i/4 of
+// the stream "dare/<input>/<tensor>" is below density * 2^32.
+TEST_P(Merge, DareMasksAreAFunctionOfSeedInputTensorAndPlace) {
+  const Tensor out =
+      merged({.method = MergeMethod::dare_linear, .density = 0.3, .seed = 9}, {{a_}});
+  for (const NamedSlice& slice : slices_) {
+    const RandomStream stream(9, "dare/0/" + slice.name);
+    const Vector actual = flat(out, {&slice, 1}), base = flat(base_, {&slice, 1});
+    for (std::size_t i = 0; i < actual.size(); ++i) {
+      const bool kept = stream.bits(0, i / 4)[i % 4] < 0.3 * 0x1p32;
+      ASSERT_EQ(actual[i] != base[i], kept) << slice.name << ' ' << i;
+    }
+  }
+}
+
 /// The masked task vector of a model on its own: DARE's masks depend on seed, place and input.
 Vector dared(const Vector& base, const Vector& merged) {
   return reference::task_vector(merged, base);
