@@ -1,0 +1,103 @@
+// Texts in Chinese from the file to the choice: an ideograph is a word, and nothing needs a space.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "base/file.h"
+#include "base/utf8.h"
+#include "tests/reference/temporary_folder.h"
+#include "tests/train/chinese_texts.h"
+#include "tokenizer/tokenizer.h"
+#include "train/augment.h"
+#include "train/replay.h"
+
+namespace holdfast {
+namespace {
+
+Tokenizer tokenizer() {
+  std::vector<std::string> vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  for (const std::string& character : chinese::characters()) vocabulary.push_back(character);
+  return Tokenizer::from_vocab(vocabulary);
+}
+
+std::vector<Example> examples(const TemporaryFolder& folder, const std::string& csv) {
+  write_file(folder / "texts.csv", csv);
+  return read_examples(folder / "texts.csv", {});
+}
+
+// The task of these texts, tokenised.
+TaskData task(const std::string& name, std::vector<Example> texts, const Tokenizer& tokens) {
+  TaskData out;
+  out.name = name;
+  out.labels = sorted_labels(texts);
+  DataRecipe data;
+  data.name = name;
+  out.train = to_samples(texts, data, name, out.labels, tokens);
+  out.examples = std::move(texts);
+  return out;
+}
+
+TEST(Chinese, EveryIdeographIsATokenThatIsKnown) {
+  const Tokenizer tokens = tokenizer();
+  EXPECT_EQ(tokens.words("今天心脏，说。"),
+            (std::vector<std::string>{"今", "天", "心", "脏", "，", "说", "。"}));
+  const TemporaryFolder folder;
+  for (const Example& example : examples(folder, chinese::csv(chinese::news(), 50, 1))) {
+    const Encoding encoding = tokens.encode(example.text);
+    EXPECT_EQ(encoding.ids.size(), example.text.size() / 3 + 2);
+    EXPECT_EQ(std::count(encoding.ids.begin(), encoding.ids.end(), tokens.unk_id()), 0);
+  }
+}
+
+TEST(Chinese, SelectionKeepsWhatIsLikeTheNewTask) {
+  const TemporaryFolder folder;
+  const Tokenizer tokens = tokenizer();
+  std::vector<Example> texts = examples(folder, chinese::csv(chinese::news(), 200, 1));
+  for (const std::size_t i : {17U, 60U, 150U}) {
+    texts[i].text = "心脏肿瘤细胞动脉" + texts[i].text;
+  }
+  const TaskData old = task("新闻", std::move(texts), tokens);
+  const TaskData fresh =
+      task("医学", examples(folder, chinese::csv(chinese::medical(), 60, 2)), tokens);
+  ReplayRecipe replay;
+  replay.count = 12;
+  const Memory memory = select_memory(replay, old, fresh, tokens, 7);
+  std::set<std::int64_t> kept;
+  for (const Selected& selected : memory.selected) kept.insert(selected.index);
+  EXPECT_EQ(kept.size(), 12U);
+  for (const std::int64_t i : {17, 60, 150}) EXPECT_TRUE(kept.contains(i)) << i;
+
+  write_replay(folder / "replay.csv", std::span(&memory, 1), std::span(&old, 1));
+  const StoredMemory stored = read_memory(folder / "replay.csv", "新闻", old.labels, false);
+  ASSERT_EQ(stored.examples.size(), memory.selected.size());
+  for (std::size_t i = 0; i < stored.examples.size(); ++i) {
+    const Example& example = old.examples[static_cast<std::size_t>(memory.selected[i].index)];
+    EXPECT_EQ(stored.examples[i].text, example.text);
+    EXPECT_EQ(stored.examples[i].label, example.label);
+  }
+}
+
+TEST(Chinese, AugmentationExchangesIdeographsAndLeavesPunctuation) {
+  const TemporaryFolder folder;
+  const Augmenter augment({.swap = 0.3}, {}, 7);
+  int changed = 0;
+  for (const Example& example : examples(folder, chinese::csv(chinese::news(), 50, 1))) {
+    const std::string text = augment(example.text, 0, example.line, 0);
+    ASSERT_EQ(utf8::first_invalid(text), std::string::npos);
+    EXPECT_EQ(text.size(), example.text.size());
+    EXPECT_EQ(text.find("，"), example.text.find("，"));
+    EXPECT_TRUE(text.ends_with("。"));
+    const auto sorted = [](const std::string& all) {
+      std::multiset<std::string> characters;
+      for (std::size_t at = 0; at < all.size(); at += 3) characters.insert(all.substr(at, 3));
+      return characters;
+    };
+    EXPECT_EQ(sorted(text), sorted(example.text));
+    changed += text != example.text ? 1 : 0;
+  }
+  EXPECT_GT(changed, 30);
+}
+
+}  // namespace
+}  // namespace holdfast
