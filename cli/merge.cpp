@@ -50,8 +50,8 @@ std::vector<double> weights_of(const Options& options, std::size_t models) {
   if (pair && given.size() == 1) return {1 - given[0], given[0]};
   if (given.size() != models)
     throw std::runtime_error(fmt::format(
-        "--weight: {} of them for {} models to merge{}; give one each, or none for equal ones",
-        given.size(), models, needs_base(options.how.method) ? " (the base has none)" : ""));
+        "--weight: {} given, {} to merge{}; give one for each, or none for equal ones",
+        given.size(), models, needs_base(options.how.method) ? " beside the base" : ""));
   if (std::all_of(given.begin(), given.end(), [](double weight) { return weight == 0; }))
     throw std::runtime_error("--weight: all are 0; give one above 0");
   return given;
@@ -199,10 +199,11 @@ Json to_json(const Options& options, const Plan& plan, const MergedModel& merged
 }
 
 std::string to_text(const Options& options, const Plan& plan, const MergedModel& merged) {
-  std::string out = fmt::format("{}: {} of {} models{}, {} parameters in {} tensors\n",
-                                options.output, name_of(options.how.method), plan.models.size(),
-                                plan.base.empty() ? "" : " on " + plan.base,
-                                grouped(merged.report.parameters), merged.report.tensors);
+  std::string out =
+      fmt::format("{}: {} of {} model{}{}, {} parameters in {} tensors\n", options.output,
+                  name_of(options.how.method), plan.models.size(),
+                  plan.models.size() == 1 ? "" : "s", plan.base.empty() ? "" : " on " + plan.base,
+                  grouped(merged.report.parameters), merged.report.tensors);
   if (options.how.method == MergeMethod::slerp)
     out += fmt::format("  {} tensors on the arc; the others are almost parallel: linear\n",
                        merged.report.on_arc);

@@ -47,7 +47,7 @@ struct ContinualSummary {
 ContinualSummary summarize(const AccuracyMatrix& accuracy, std::span<const double> untrained = {});
 
 /// The t of P(|t_df| <= t) = level for Student's distribution of `df` degrees of freedom
-/// [Abramowitz & Stegun 26.7.3-4, inverted by bisection]. Relative error below 1e-12 for levels up
+/// [Abramowitz & Stegun 26.7.3-4, inverted by bisection]. Relative error below 1e-11 for levels up
 /// to 0.9999. Throws std::invalid_argument for df < 1 or a level outside (0, 1).
 double student_t(std::int64_t df, double level = 0.95);
 

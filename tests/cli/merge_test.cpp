@@ -133,7 +133,7 @@ TEST_F(Merging, RefusesInOneLineAndWritesNothing) {
   refused(merge("linear", {"--weight", "-1", "-o", "out"}), "--weight -1: must be at least 0");
   refused(merge("linear", {"--weight", "1.5", "-o", "out"}), "at most 1");
   refused(merge("ties", {"--weight", "1", "--weight", "2", "-o", "out"}),
-          "2 of them for 1 models to merge (the base has none)");
+          "--weight: 2 given, 1 to merge beside the base");
   refused(merge("linear", {"--weight", "0", "--weight", "0", "-o", "out"}), "all are 0");
   refused(merge("linear", {"--base", "fresh", "-o", "out"}), "linear has no base");
   refused(merge("linear", {"--density", "0.5", "-o", "out"}), "--density: linear keeps whole");

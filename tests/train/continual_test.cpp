@@ -84,17 +84,23 @@ TEST(Continual, SummaryHasAll) {
   EXPECT_FALSE(summarize(kFull).forward_transfer);
 }
 
-TEST(Seeds, StudentEqualsTheTable) {
-  // R. A. Fisher's table, as in every textbook; to its digits.
-  for (const auto& [df, level, t] : {std::tuple{1, 0.95, 12.706},
-                                     {2, 0.95, 4.303},
-                                     {3, 0.95, 3.182},
-                                     {4, 0.95, 2.776},
-                                     {9, 0.95, 2.262},
-                                     {30, 0.95, 2.042},
-                                     {1, 0.99, 63.657},
-                                     {5, 0.99, 4.032}}) {
-    EXPECT_NEAR(student_t(df, level), t, 5e-4) << df << ' ' << level;
+TEST(Seeds, StudentEqualsScipy) {
+  struct Row {
+    std::int64_t df;
+    double t95, t9999;
+  };
+  // scipy 1.17.1: stats.t.ppf((1 + level) / 2, df)
+  for (const Row& row : {Row{1, 12.706204736174694, 6366.197671316637},
+                         {2, 4.302652729749462, 99.99249984375004},
+                         {3, 3.1824463052837078, 28.000130010950002},
+                         {4, 2.7764451051977934, 15.544100581546113},
+                         {9, 2.262157162798205, 6.593682583944882},
+                         {10, 2.228138851986274, 6.211050891290746},
+                         {29, 2.045229642132703, 4.505511631211001},
+                         {100, 1.9839715185235518, 4.053336701201548},
+                         {1001, 1.9623367052808798, 3.9063279440312937}}) {
+    EXPECT_NEAR(student_t(row.df), row.t95, 1e-12 * row.t95) << row.df;
+    EXPECT_NEAR(student_t(row.df, 0.9999), row.t9999, 1e-11 * row.t9999) << row.df;
   }
   EXPECT_NEAR(student_t(1'000'000), kZ95, 1e-5);
 }
