@@ -50,31 +50,30 @@ struct MergeReport {
 /// that are not among the slices stay as they are. With theta_b = base, tau_k = theta_k - theta_b:
 ///   linear           sum_k w_k theta_k / sum_k w_k [two models: WiSE-FT, Wortsman et al. 2022]
 ///   slerp            two models, a = w_1/(w_0+w_1), for each tensor of angle omega:
-///                    (sin((1-a) omega) theta_0 + sin(a omega) theta_1) / sin omega [Shoemake
-///                    1985]; linear where |cos omega| > 0.9995 (mergekit's threshold) or a norm is
-///                    0
+///                    (sin((1-a) omega) theta_0 + sin(a omega) theta_1) / sin omega
+///                    [Shoemake 1985]; linear where |cos omega| > 0.9995 or a norm is 0
 ///   fisher           sum_k w_k Fh_k theta_k / sum_k w_k Fh_k [Matena & Raffel 2022],
 ///                    Fh = max(F / mean of F > 0, floor)
 ///   task-arithmetic  theta_b + s sum_k w_k tau_k [Ilharco et al. 2023]
-///   ties             theta_b + s (the weighted mean of the tau_k whose sign has the larger
-///   weighted
-///                    mass), tau_k trimmed to its `density` largest magnitudes over all slices
-///                    [Yadav et al. 2023]
+///   ties             tau_k trimmed to its `density` largest magnitudes over all slices; for each
+///                    element the sign of the larger weighted mass is elected;
+///                    theta_b + s (weighted mean of the tau_k of that sign) [Yadav et al. 2023]
 ///   dare-linear      theta_b + s sum_k w_k tau_k / sum_k w_k, each element of tau_k kept with
 ///                    probability p = density and divided by p, else 0 [Yu et al. 2024]
-///   dare-ties        as ties, with that in place of the trimming
+///   dare-ties        as ties, with DARE's tau_k in place of the trimmed ones
 /// `base` is undefined for the first three. `target` may be one of the inputs.
-/// Differences from peers: mergekit and peft trim each tensor by itself (TIES means all parameters
-/// at once); equal masses of both signs change nothing (peers take plus); values as large as the
-/// last that is kept are all kept; peft divides TIES' weighted sum by a count and mergekit, as
-/// here, by the weights that agree; peft's and mergekit's dare_linear is a sum, that of DARE's
-/// authors, as here, a mean. Matena & Raffel divide F by its norm and floor the first model's
-/// alone. Throws std::invalid_argument for inputs of several sizes or types, weights that are
-/// negative, not finite or all zero, a density outside (0, 1], a scale that is not finite, a floor
-/// that is not positive, importance that is missing, negative or not finite, and a count that does
-/// not fit. Accuracy: computed in double and rounded once. A merge that leaves one input alone (all
-/// other weights 0; one task vector of factor 1 kept whole) is that input bit for bit, a merge of
-/// equal models is that model, and the result has the same bits for any number of threads.
+/// Differences from peers: mergekit and peft trim each tensor by itself, TIES means all parameters
+/// at once; equal masses of both signs change nothing, peers take plus; magnitudes equal to the
+/// smallest that is kept are all kept, as in TIES' own code; peft divides TIES' weighted sum by a
+/// count, here and in mergekit it is divided by the weights that agree; dare_linear is a sum in
+/// peft and mergekit, here and in DARE's own code a mean. Matena & Raffel divide F by its norm and
+/// floor that of the first model alone. The threshold of slerp is mergekit's.
+/// Throws std::invalid_argument for inputs of several sizes or types, weights that are negative,
+/// not finite or all zero, importance that is missing, negative or not finite, a count that does
+/// not fit, and as check_merge_options() does.
+/// Accuracy: in double, rounded once. What is one input alone (all other weights 0; one task vector
+/// with factor 1, kept whole) is that input bit for bit; models that equal each other, and the base
+/// where there is one, come back bit for bit. The same bits for any number of threads.
 MergeReport merge(std::span<const NamedSlice> slices, const Tensor& base,
                   std::span<const MergeInput> inputs, const MergeOptions& options,
                   const Tensor& target);
