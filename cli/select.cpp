@@ -247,6 +247,7 @@ int run(const Options& options, const Common& common) {
 
 Command add_select(CLI::App& app, Common& common) {
   auto options = std::make_shared<Options>();
+  options->data.max_length = 0;
   CLI::App* sub = add_subcommand(
       app, common, "select", "Chooses the old texts that replay keeps",
       "  holdfast select --old news.csv --new medical.csv --fraction 0.1 -o replay.csv\n"
@@ -278,9 +279,9 @@ Command add_select(CLI::App& app, Common& common) {
       ->capture_default_str();
   sub->add_option("--model", options->model,
                   "herding: whose outputs; tfidf: whose words, default those of BERT uncased");
-  sub->add_option("--max-length", options->data.max_length, "herding: cut texts to so many tokens")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  sub->add_option("--max-length", options->data.max_length,
+                  "herding: cut texts to so many tokens; 0: what the model can")
+      ->check(CLI::NonNegativeNumber);
   sub->add_option("--task", options->task, "Name of the old task, written beside each text");
   sub->add_option("-o,--output", options->output,
                   "CSV to write: task, line, label, score, reason, text, text_pair")

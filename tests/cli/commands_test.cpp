@@ -205,13 +205,33 @@ TEST_F(Commands, InitOfOneSeedIsOneModel) {
 
 TEST_F(Commands, SelectWritesTextsWithReasons) {
   for (const char* method : {"tfidf", "random", "balanced", "herding", "reservoir"}) {
-    const Outcome outcome = holdfast({"select", "--old", "old.csv", "--new", "new.csv",
-                                      "--model", "runs/old/model", "--fraction", "0.25",
-                                      "--method", method, "-o", "kept.csv"});
+    const Outcome outcome =
+        holdfast({"select", "--old", "old.csv", "--new", "new.csv", "--model", "runs/old/model",
+                  "--fraction", "0.25", "--method", method, "-o", "kept.csv"});
     ASSERT_EQ(outcome.status, 0) << outcome.err;
     const auto lines = lines_of(read(folder_->path() / "kept.csv"));
     ASSERT_EQ(lines.size(), 17u) << method;
     EXPECT_EQ(lines[0], "task,line,label,score,reason,text,text_pair");
+  }
+}
+
+TEST_F(Commands, SelectionsOfBytesAreAsLargeAsTheBudget) {
+  for (const char* method : {"tfidf", "herding", "reservoir"}) {
+    const Outcome outcome = holdfast({"select", "--old", "old.csv", "--new", "new.csv", "--model",
+                                      "runs/old/model", "--budget", "1KiB", "--method", method,
+                                      "--task", "news", "--json", "--quiet", "-o", "kept.csv"});
+    ASSERT_EQ(outcome.status, 0) << outcome.err;
+    std::size_t bytes = 0;
+    std::int64_t rows = 0;
+    for (const std::string& line : lines_of(read(folder_->path() / "kept.csv"))) {
+      if (!line.starts_with("news,")) continue;
+      const std::size_t end = line.rfind(',');  // text_pair is empty, and written as ""
+      bytes += end - line.rfind(',', end - 1) - 1;
+      ++rows;
+    }
+    EXPECT_EQ(json(outcome.out).at("kept").as_int64(), rows) << method;
+    EXPECT_LE(bytes, 1024U) << method;
+    EXPECT_GT(bytes, 900U) << method;
   }
 }
 
