@@ -58,7 +58,7 @@ Schedule::Schedule(ScheduleKind kind, std::int64_t total, double warmup, double 
                                 " and minimum_ratio " + std::to_string(minimum_ratio) +
                                 " must be between 0 and 1");
   }
-  warmup_steps_ = std::min(steps_of(warmup, total), total - 1);
+  warmup_steps_ = total == 1 ? 0 : steps_of(warmup, total);
 }
 
 double Schedule::factor(std::int64_t step) const {

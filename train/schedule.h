@@ -24,13 +24,14 @@ std::string_view name_of(ScheduleKind kind);
 /// Throws std::invalid_argument naming the known ones.
 ScheduleKind parse_schedule_kind(std::string_view name);
 
-/// What every rate is multiplied with at a step. After w = min(ceil(warmup * total), total - 1) steps
-/// of linear warm-up from 0, so that the last step always learns (in transformers a run of one step
-/// is all warm-up, at rate 0):
+/// What every rate is multiplied with at a step. After w = ceil(warmup * total) steps of linear
+/// warm-up from 0:
 ///   cosine  r + (1 - r) (1 + cos(pi (s - w) / (total - w))) / 2,   linear  r + (1 - r) (total - s)
 ///   / (total - w)
 /// r = minimum_ratio, of each group's own maximum. As transformers'
 /// get_cosine_with_min_lr_schedule_with_warmup with warmup_steps = w.
+/// A run of one step has no warm-up: in transformers it would be all warm-up, at rate 0, and learn
+/// nothing.
 class Schedule {
  public:
   /// warmup: fraction of all steps, in [0, 1]. minimum_ratio in [0, 1]. Throws
