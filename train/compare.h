@@ -1,5 +1,5 @@
-// Naive fine-tuning and the recipe from the same start, and the recipe with one measure removed at
-// a time. Tested by tests/train/compare_test.cpp.
+// Naive fine-tuning and the recipe from the same start; the recipe with one measure removed at a
+// time; and the bounds between which all of them lie. Tested by tests/train/compare_test.cpp.
 #pragma once
 
 #include <cstdint>
@@ -7,23 +7,31 @@
 #include <string>
 #include <vector>
 
-#include "train/trainer.h"
+#include "train/arms.h"
 
 namespace holdfast {
 
 struct CompareOptions {
   bool leave_one_out = false;  // also the recipe without each of its measures, once each
+  bool bounds = false;         // also joint training and the frozen encoder
   std::int64_t seeds = 1;      // repeats with seed, seed + 1, ...
 };
 
 /// One measure of a recipe, as leaving it out shows it.
 struct MeasureWorth {
-  std::string measure;       // "replay", "ewc", "layer-wise rates", "controller"
+  std::string measure;       // of measures_of()
   RunResult without;         // the recipe less this measure
   double old_accuracy = 0;   // points of mean old test accuracy that it is worth, with - without
   double new_accuracy = 0;   // the same of the new task
   std::int64_t changed = 0;  // test predictions that it changes, of all tasks
   std::string inert;         // why it did nothing; empty: it did something
+};
+
+/// What no recipe is expected to leave, at the same number of steps: keeping everything and
+/// learning beside it, and learning without touching what is known.
+struct Bounds {
+  RunResult joint;   // all old and new texts in proportion to their numbers, at naive's chosen rate
+  NaiveArms frozen;  // heads alone learn; the rate chosen from naive's list as naive's is
 };
 
 /// All arms with one seed.
@@ -37,6 +45,7 @@ struct SeedComparison {
   /// without its watching of old tasks (Seconds::plain) - 1.
   double overhead = 0;
   double overhead_per_token = 0;  // the same a token trained on
+  std::optional<Bounds> bounds;
 
   const RunResult& chosen_naive() const { return naive[chosen]; }
 };
@@ -47,11 +56,14 @@ struct CompareResult {
   const SeedComparison& first() const { return seeds.front(); }
 };
 
-/// Runs the arms in `output`/naive-<rate>, /recipe and /without-<measure> (under seed-<n>/ when
-/// there are several) and writes `output`/metrics.json. An arm that the folder already holds, of
-/// the same resolved recipe and the same input files, is read back instead of run again, and said
-/// so. Files are read and tokenised once. Throws as run_recipe() does.
+/// Runs the arms in `output`/naive-<rate>, /recipe, /without-<measure>, /joint and /frozen-<rate>
+/// (under seed-<n>/ when there are several) and writes `output`/metrics.json. An arm that the
+/// folder already holds is read back (Arms::run). Files are read and tokenised once a seed. Throws
+/// as run_recipe() does; Refused for bounds without old training texts.
 CompareResult compare_recipe(const Recipe& recipe, const CompareOptions& options = {},
                              const Hooks& hooks = {});
+
+/// How many runs that are: at most, as some are known to change nothing.
+std::size_t count_arms(const Recipe& recipe, const CompareOptions& options);
 
 }  // namespace holdfast
