@@ -65,6 +65,13 @@ void check_limits(const Recipe& recipe, const Model& model, const Tokenizer& tok
         fmt::format("{}: the tokenizer has {} tokens, the model {}: they do not belong together",
                     utf8::printable(recipe.model), tokenizer.size(), model.config().vocab_size));
   }
+  const AdapterKind present = model.adapter().kind;
+  if (recipe.adapter && present != AdapterKind::none &&
+      present != parse_adapter(recipe.adapter->kind)) {
+    throw std::runtime_error(fmt::format(
+        "adapter.kind is \"{}\", but {} has an adapter already, {}, which can be trained further",
+        recipe.adapter->kind, utf8::printable(recipe.model), name_of(present)));
+  }
   std::vector<DataRecipe> all = recipe.old;
   all.push_back(recipe.fresh);
   for (const DataRecipe& data : all) {

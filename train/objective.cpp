@@ -98,8 +98,9 @@ void Objective::take(std::size_t pool, const Cycle::Place& place, std::vector<Ro
   rows[pool].rows.push_back(static_cast<std::int32_t>(samples_.size()));
   rows[pool].indices.push_back(place.index);
   const SamplePool& from = pools_[pool];
-  samples_.push_back(from.variant ? &variants_.emplace_back(from.variant(place.index, place.epoch))
-                                  : &from.samples[static_cast<std::size_t>(place.index)]);
+  const bool varies = from.variant && &rows != &matched_;  // the teacher has seen it as it is
+  samples_.push_back(varies ? &variants_.emplace_back(from.variant(place.index, place.epoch))
+                            : &from.samples[static_cast<std::size_t>(place.index)]);
 }
 
 // The next `texts` of the memories; a step takes as many as every other.

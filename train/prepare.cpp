@@ -52,7 +52,7 @@ void carry_to_grown_head(const Model& model, const TaskHeads& heads, const Tenso
 }
 
 Importance stored_importance(const RunContext& run, const TaskData& task) {
-  Importance stored = load_importance(task.importance, run.model.arena());
+  Importance stored = load_importance(task.importance, run.model.arena(), task.heads.start);
   if (stored.age == 0 && !stored.weights.empty() &&
       stored.weights != weights_digest(run.model.arena())) {
     throw Refused(fmt::format(
@@ -187,7 +187,9 @@ void prepare_model(Model& model, const Recipe& recipe) {
     config.size = recipe.adapter->size;
     config.rank = recipe.adapter->rank;
     config.alpha = recipe.adapter->alpha;
-    model.add_adapter(config, static_cast<std::uint64_t>(recipe.seed));
+    if (model.adapter().kind == AdapterKind::none) {
+      model.add_adapter(config, static_cast<std::uint64_t>(recipe.seed));
+    }
     model.train_adapters_only();
   }
   if (recipe.training.encoder == "frozen") {
@@ -228,7 +230,7 @@ std::vector<SamplePool> make_pools(const RunContext& run, const Prepared& prepar
     if (data.class_weights == "balanced") {
       pool.class_weights = balanced_weights(task, run.model.head(task.heads.now)->labels.size());
     }
-    if (run.inputs.augmenter) {
+    if (run.recipe.augment && run.inputs.augmenter) {  // an arm may have it off
       const Inputs& inputs = run.inputs;
       pool.variant = [&inputs, &task, &data, samples, chosen](std::int64_t index,
                                                               std::int64_t epoch) {

@@ -166,8 +166,10 @@ std::vector<UpdateRange> trained_ranges(const Model& model, const std::vector<do
   for (const SamplePool& pool : pools) {
     heads.insert(pool.head);
   }
-  for (std::size_t i = 0; measures.distillation && i < measures.distillation->sources.size(); ++i) {
-    heads.insert(measures.distillation->sources[i].head);
+  if (measures.distillation && measures.distillation->recipe.alpha > 0) {
+    for (const DistillSource& source : measures.distillation->sources) {
+      heads.insert(source.head);
+    }
   }
   for (const NamedSlice& slice : model.arena().slices()) {
     if (!heads.contains(slice.task) || !model.arena().trainable(slice)) {
