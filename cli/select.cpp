@@ -189,8 +189,7 @@ Choice choose(const Options& options, const Common& common, Progress& progress) 
 }
 
 /// Reads the old texts again and writes those that are kept, in order of choice.
-void write_kept(const Options& options, const Choice& choice, FileWriter& writer,
-                Progress& progress) {
+void write_kept(const Options& options, const Choice& choice, Progress& progress) {
   std::unordered_map<std::int64_t, std::size_t> place;
   for (std::size_t i = 0; i < choice.kept.size(); ++i) place.emplace(choice.kept[i].index, i);
   std::vector<std::string> rows(choice.kept.size());
@@ -203,6 +202,8 @@ void write_kept(const Options& options, const Choice& choice, FileWriter& writer
       });
   if (index != choice.of)
     throw std::runtime_error(utf8::printable(options.old_file) + ": changed while it was read");
+  make_parent(options.output);
+  FileWriter writer(options.output);
   writer.append(kReplayHeader);
   for (const std::string& row : rows) writer.append(row);
   writer.commit();
@@ -220,14 +221,13 @@ void check(const Options& options) {
 
 int run(const Options& options, const Common& common) {
   check(options);
-  FileWriter writer(options.output);  // refused now rather than when the work is done
   Progress progress(common.quiet);
   const Choice choice = choose(options, common, progress);
   if (choice.kept.empty())
     throw std::runtime_error(
         fmt::format("--budget {}: holds none of the texts; give more", options.budget));
   return working([&] {
-    write_kept(options, choice, writer, progress);
+    write_kept(options, choice, progress);
     progress.clear();
     const auto kept = static_cast<std::int64_t>(choice.kept.size());
     print(common.json

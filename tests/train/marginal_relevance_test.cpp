@@ -86,6 +86,12 @@ TEST(MarginalRelevance, SaysHowNearTheNearestWas) {
   }
 }
 
+TEST(MarginalRelevance, EqualsTheExhaustiveSearchAcrossChunks) {
+  const Case c(17'000, 12, 8, 1);
+  EXPECT_EQ(candidates(marginal_relevance(c.rows, 12, c.scores, c.costs, 0.6, 25)),
+            exhaustive_marginal_relevance(c.dense, c.scores, c.costs, 0.6, 25));
+}
+
 TEST(MarginalRelevance, NothingToChooseFrom) {
   EXPECT_TRUE(marginal_relevance({}, 0, {}, {}, 0.3, 5).empty());
 }

@@ -7,6 +7,8 @@
 #include <set>
 #include <string_view>
 
+#include "base/parallel.h"
+#include "tensor/random.h"
 #include "tests/reference/expect_error.h"
 #include "tests/reference/golden_json.h"
 
@@ -81,6 +83,35 @@ TEST(Selection, TiesGoToTheLowerIndexAndEmptyTextsAreAllowed) {
   EXPECT_EQ(indices(select_tfidf(old_texts, labels, new_texts, 2,
                                  {.quota_by_class = false, .diversity = 0.9})),
             (std::vector<std::int64_t>{1, 0}));  // a repetition is worth less than nothing at all
+}
+
+TEST(Selection, TheSameForAnyNumberOfThreads) {
+  const RandomStream stream(5, "texts");
+  WordRows old_texts, new_texts;
+  std::vector<std::int32_t> labels;
+  for (std::uint64_t d = 0; d < 17'100; ++d) {  // more than a chunk of candidates
+    Document document;
+    for (std::uint64_t w = 0; w < 6; ++w) {
+      document.push_back(static_cast<std::int32_t>(stream.below(300, d, w)));
+    }
+    (d < 17'000 ? old_texts : new_texts).add(document);
+    if (d < 17'000) labels.push_back(static_cast<std::int32_t>(stream.below(3, d, 9)));
+  }
+  const int threads = thread_count();
+  for (const bool by_class : {false, true}) {
+    std::vector<std::vector<Selected>> results;
+    for (const int workers : {1, 3}) {
+      set_thread_count(workers);
+      results.push_back(select_tfidf(old_texts, labels, new_texts, Budget(4300),
+                                     {.quota_by_class = by_class, .diversity = 0.5}));
+    }
+    ASSERT_EQ(indices(results[0]), indices(results[1])) << by_class;
+    for (std::size_t i = 0; i < results[0].size(); ++i) {
+      EXPECT_EQ(results[0][i].score, results[1][i].score);
+      EXPECT_EQ(results[0][i].reason, results[1][i].reason);
+    }
+  }
+  set_thread_count(threads);
 }
 
 TEST(Selection, QuotaIsEvenAsFarAsClassesLast) {
