@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "base/utf8.h"
 #include "cli/inputs.h"
 #include "cli/progress.h"
@@ -45,26 +46,16 @@ struct OldTexts {
   std::vector<float> features;  // herding
 };
 
-/// Reads a file once, text by text.
-class Reading {
- public:
-  Reading(const std::string& file, const DataColumns& columns, Progress& progress)
-      : file_(file), columns_(columns), progress_(progress) {}
-
-  template <class Use>
-  void each(const Use& use) {
-    std::int64_t done = 0;
-    for_each_example(file_, columns_, [&](Example&& example) {
-      if (++done % 1000 == 0) progress_.update({"read", file_, done});
-      use(example);
-    });
-  }
-
- private:
-  const std::string& file_;
-  DataColumns columns_;
-  Progress& progress_;
-};
+/// Reads a file once and hands on text by text.
+template <class Use>
+void read_each(const std::string& file, const DataColumns& columns, Progress& progress,
+               const Use& use) {
+  std::int64_t done = 0;
+  for_each_example(file, columns, [&](Example&& example) {
+    if (++done % 1000 == 0) progress.update({"read", file, done});
+    use(example);
+  });
+}
 
 /// Numbers labels as they come, then in the order of a head.
 class Labels {
@@ -131,8 +122,8 @@ OldTexts read_old(const Options& options, const Common& common, WordCounter* wor
   if (options.method == "herding") features = std::make_unique<FeatureReader>(options, common);
   OldTexts old;
   Labels labels;
-  Reading(options.old_file, columns_of(options.data, true), progress)
-      .each([&](const Example& example) {
+  read_each(
+      options.old_file, columns_of(options.data, true), progress, [&](const Example& example) {
         labels.add(example.label);
         old.bytes.push_back(static_cast<std::int64_t>(example.text.size() + example.pair.size()));
         if (words) words->add(example.text, example.pair);
@@ -163,6 +154,7 @@ struct Choice {
 
 /// What is kept; all that the choice needed is freed on return.
 Choice choose(const Options& options, const Common& common, Progress& progress) {
+  set_thread_count(available_cpus());
   const bool by_words = options.method == "tfidf";
   const Tokenizer tokenizer = word_splitter(by_words ? options.model : "");
   WordTable table;
@@ -171,8 +163,8 @@ Choice choose(const Options& options, const Common& common, Progress& progress) 
   const Budget budget = budget_of(options, old);
   WordRows new_words;
   if (by_words) {
-    Reading(options.new_file, columns_of(options.data, false), progress)
-        .each([&](const Example& example) { counter.add(example.text, example.pair); });
+    read_each(options.new_file, columns_of(options.data, false), progress,
+              [&](const Example& example) { counter.add(example.text, example.pair); });
     new_words = counter.take();
   }
   progress.update({"select", options.method, 0, static_cast<std::int64_t>(old.labels.size())});
@@ -194,12 +186,12 @@ void write_kept(const Options& options, const Choice& choice, Progress& progress
   for (std::size_t i = 0; i < choice.kept.size(); ++i) place.emplace(choice.kept[i].index, i);
   std::vector<std::string> rows(choice.kept.size());
   std::int64_t index = 0;
-  Reading(options.old_file, columns_of(options.data, true), progress)
-      .each([&](const Example& example) {
-        const auto found = place.find(index++);
-        if (found != place.end())
-          rows[found->second] = replay_row(options.task, example, choice.kept[found->second]);
-      });
+  read_each(options.old_file, columns_of(options.data, true), progress,
+            [&](const Example& example) {
+              const auto found = place.find(index++);
+              if (found != place.end())
+                rows[found->second] = replay_row(options.task, example, choice.kept[found->second]);
+            });
   if (index != choice.of)
     throw std::runtime_error(utf8::printable(options.old_file) + ": changed while it was read");
   make_parent(options.output);

@@ -19,15 +19,27 @@ constexpr std::size_t kTextsAtOnce = 2048, kBytesAtOnce = 4U << 20U;  // to spli
 std::int32_t WordTable::id(std::string_view word) {
   if (2 * ends_.size() >= slots_.size()) grow();
   const std::uint64_t hash = std::hash<std::string_view>()(word);
-  const auto tag = static_cast<std::uint32_t>(hash >> 32U);
-  std::size_t at = hash & (slots_.size() - 1);
-  for (; slots_[at].id >= 0; at = (at + 1) & (slots_.size() - 1)) {
-    if (slots_[at].tag == tag && this->word(slots_[at].id) == word) return slots_[at].id;
+  Slot& slot = slots_[slot_of(word, hash)];
+  if (slot.id < 0) {
+    slot = {static_cast<std::uint32_t>(hash >> 32U), size()};
+    letters_ += word;
+    ends_.push_back(letters_.size());
   }
-  slots_[at] = {tag, size()};
-  letters_ += word;
-  ends_.push_back(letters_.size());
-  return slots_[at].id;
+  return slot.id;
+}
+
+std::int32_t WordTable::find(std::string_view word) const {
+  return slots_.empty() ? -1 : slots_[slot_of(word, std::hash<std::string_view>()(word))].id;
+}
+
+std::size_t WordTable::slot_of(std::string_view word, std::uint64_t hash) const {
+  const std::size_t mask = slots_.size() - 1;
+  const auto tag = static_cast<std::uint32_t>(hash >> 32U);
+  std::size_t at = hash & mask;
+  while (slots_[at].id >= 0 && (slots_[at].tag != tag || this->word(slots_[at].id) != word)) {
+    at = (at + 1) & mask;
+  }
+  return at;
 }
 
 std::string_view WordTable::word(std::int32_t id) const {
@@ -40,9 +52,7 @@ void WordTable::grow() {
   slots_.assign(std::max<std::size_t>(1024, 2 * slots_.size()), {});
   for (std::int32_t id = 0; id < size(); ++id) {
     const std::uint64_t hash = std::hash<std::string_view>()(word(id));
-    std::size_t at = hash & (slots_.size() - 1);
-    while (slots_[at].id >= 0) at = (at + 1) & (slots_.size() - 1);
-    slots_[at] = {static_cast<std::uint32_t>(hash >> 32U), id};
+    slots_[slot_of(word(id), hash)] = {static_cast<std::uint32_t>(hash >> 32U), id};
   }
 }
 
@@ -82,18 +92,26 @@ WordRows WordCounter::take() {
 }
 
 void WordCounter::flush() {
-  std::vector<std::vector<std::string>> words(waiting_.size());
+  struct Split {
+    std::vector<std::int32_t> numbers;  // -1: not yet numbered
+    std::vector<std::string> unknown;   // those, in order
+  };
+  std::vector<Split> texts(waiting_.size());
   parallel_for(
-      static_cast<std::int64_t>(waiting_.size()), 32, [&](std::int64_t begin, std::int64_t end) {
+      static_cast<std::int64_t>(texts.size()), 32, [&](std::int64_t begin, std::int64_t end) {
         for (auto n = static_cast<std::size_t>(begin); n < static_cast<std::size_t>(end); ++n) {
-          words[n] = tokenizer_.words(waiting_[n]);
+          for (std::string& word : tokenizer_.words(waiting_[n])) {
+            texts[n].numbers.push_back(table_.find(word));
+            if (texts[n].numbers.back() < 0) texts[n].unknown.push_back(std::move(word));
+          }
         }
       });
-  std::vector<std::int32_t> numbers;
-  for (const std::vector<std::string>& text : words) {
-    numbers.clear();
-    for (const std::string& word : text) numbers.push_back(table_.id(word));
-    rows_.add(numbers);
+  for (Split& text : texts) {
+    auto word = text.unknown.begin();
+    for (std::int32_t& number : text.numbers) {
+      if (number < 0) number = table_.id(*word++);
+    }
+    rows_.add(text.numbers);
   }
   waiting_.clear();
   waiting_bytes_ = 0;

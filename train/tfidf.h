@@ -17,7 +17,10 @@ namespace holdfast {
 /// word takes its letters and some 20 bytes: all letters stand in one string, found by hash.
 class WordTable {
  public:
+  /// The word's number, a new one when it has none.
   std::int32_t id(std::string_view word);
+  /// The word's number, or -1.
+  std::int32_t find(std::string_view word) const;
   std::int32_t size() const { return static_cast<std::int32_t>(ends_.size()); }
 
  private:
@@ -26,6 +29,7 @@ class WordTable {
     std::int32_t id = -1;   // -1: free
   };
   std::string_view word(std::int32_t id) const;
+  std::size_t slot_of(std::string_view word, std::uint64_t hash) const;  // its own or a free one
   void grow();
 
   std::vector<Slot> slots_;  // a power of two, half of them free; probed one after another
@@ -51,8 +55,9 @@ class WordRows {
   std::int64_t size_ = 0;
 };
 
-/// Counts words while texts are read: splits them with the tokenizer's words() in parallel, some
-/// texts at a time, and keeps the numbers alone. The same rows for any number of threads.
+/// Counts words while texts are read: splits them with the tokenizer's words() and looks these up
+/// in parallel, some texts at a time, and keeps the numbers alone. The same rows for any number of
+/// threads, as new words are numbered one after another.
 class WordCounter {
  public:
   /// Both must outlive the counter.
