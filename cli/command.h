@@ -52,6 +52,8 @@ CLI::App* add_subcommand(CLI::App& app, Common& common, const std::string& name,
 
 Command add_train(CLI::App& app, Common& common);
 Command add_compare(CLI::App& app, Common& common);
+Command add_ablate(CLI::App& app, Common& common);
+Command add_search(CLI::App& app, Common& common);
 Command add_evaluate(CLI::App& app, Common& common);
 Command add_predict(CLI::App& app, Common& common);
 Command add_tokenize(CLI::App& app, Common& common);

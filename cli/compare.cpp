@@ -42,6 +42,11 @@ std::string arms_text(const SeedComparison& seed) {
                         i == seed.chosen ? " *" : ""),
             seed.naive[i]);
   add_arm(table, "recipe", seed.recipe);
+  if (seed.bounds) {
+    add_arm(table, "joint (all texts)", seed.bounds->joint);
+    const RunResult& frozen = seed.bounds->frozen.best();
+    add_arm(table, fmt::format("frozen encoder at {}", frozen.recipe.learning_rate.rate), frozen);
+  }
   return table.text() + "* the rate that is best for the new task on validation\n";
 }
 
@@ -91,7 +96,7 @@ void print_result(const Recipe& recipe, const CompareResult& result) {
 
 int run(const RunOptions& options, const CompareOptions& compare, const Common& common) {
   const Recipe recipe = recipe_of(options);
-  if (options.dry_run) return print_plan(recipe, recipe.learning_rate.naive.size() + 1, common);
+  if (options.dry_run) return print_plan(recipe, count_arms(recipe, compare), common);
   Watch watch(common);
   return training([&] {
     const CompareResult result = compare_recipe(recipe, compare, watch.hooks());
@@ -117,6 +122,8 @@ Command add_compare(CLI::App& app, Common& common) {
   auto compare = std::make_shared<CompareOptions>();
   sub->add_flag("--leave-one-out", compare->leave_one_out,
                 "Also the recipe without each of its measures, once each");
+  sub->add_flag("--bounds", compare->bounds,
+                "Also joint training on all texts, and the encoder frozen: between these bounds");
   sub->add_option("--seeds", compare->seeds, "Repeat with so many seeds")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

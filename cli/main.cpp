@@ -38,6 +38,7 @@ constexpr std::string_view kSummary =
   holdfast predict --model runs/medical/recipe/model --text "Stocks rose on Friday."
 
   train, compare       run a recipe; or run it beside naive fine-tuning
+  ablate, search       what each measure is worth alone; the best of a grid
   evaluate, predict    what a model knows; what it says
   tokenize             texts to ids and offsets
   train-tokenizer      a vocabulary from texts
@@ -80,10 +81,11 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   Common common;
   const std::vector<Command> commands = {
-      add_train(app, common),   add_compare(app, common),  add_evaluate(app, common),
-      add_predict(app, common), add_tokenize(app, common), add_train_tokenizer(app, common),
-      add_init(app, common),    add_select(app, common),   add_fisher(app, common),
-      add_merge(app, common),   add_info(app, common),
+      add_train(app, common),    add_compare(app, common),         add_ablate(app, common),
+      add_search(app, common),   add_evaluate(app, common),        add_predict(app, common),
+      add_tokenize(app, common), add_train_tokenizer(app, common), add_init(app, common),
+      add_select(app, common),   add_fisher(app, common),          add_merge(app, common),
+      add_info(app, common),
   };
   try {
     app.parse(arguments(argc, argv));

@@ -8,37 +8,10 @@
 #include <optional>
 
 #include "base/utf8.h"
+#include "train/chart_frame.h"
 
 namespace holdfast {
 namespace {
-
-// The drawing, in SVG units.
-constexpr double kWidth = 680, kHeight = 260;
-constexpr double kLeft = 52, kRight = 16, kTop = 14, kBottom = 40;
-
-struct Axis {
-  double low = 0, high = 1, step = 0.25;
-};
-
-/// An axis with about `ticks` round steps that covers [low, high].
-Axis round_axis(double low, double high, int ticks) {
-  if (!(high > low)) high = low + (low == 0 ? 1 : std::abs(low) * 0.1);
-  const double raw = (high - low) / ticks;
-  const double power = std::pow(10.0, std::floor(std::log10(raw)));
-  const double digit = raw / power;
-  const double step = power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
-  return {std::floor(low / step + 1e-9) * step, std::ceil(high / step - 1e-9) * step, step};
-}
-
-struct Frame {
-  Axis x, y;
-  double px(double value) const {
-    return kLeft + (value - x.low) / (x.high - x.low) * (kWidth - kLeft - kRight);
-  }
-  double py(double value) const {
-    return kHeight - kBottom - (value - y.low) / (y.high - y.low) * (kHeight - kTop - kBottom);
-  }
-};
 
 std::optional<Frame> frame_of(const Chart& chart) {
   double x_high = 0, y_low = INFINITY, y_high = -INFINITY;
@@ -64,25 +37,6 @@ std::optional<Frame> frame_of(const Chart& chart) {
 
 std::string number(double value, bool percent) {
   return percent ? fmt::format("{:.1f}%", 100 * value) : fmt::format("{:.4g}", value);
-}
-
-std::string grid(const Frame& frame, const Chart& chart) {
-  std::string out = "<g class=\"grid\">\n";
-  for (double y = frame.y.low; y <= frame.y.high + 1e-9 * frame.y.step; y += frame.y.step) {
-    const double level = std::abs(y) < 1e-9 * frame.y.step ? 0 : y;
-    const std::string label =
-        chart.percent ? fmt::format("{:.0f}%", 100 * level) : fmt::format("{:.4g}", level);
-    out += fmt::format("<line x1=\"{:.1f}\" y1=\"{:.1f}\" x2=\"{:.1f}\" y2=\"{:.1f}\"/>", kLeft,
-                       frame.py(level), kWidth - kRight, frame.py(level));
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n", kLeft - 7,
-                       frame.py(level) + 4, label);
-  }
-  for (double x = 0; x <= frame.x.high + 1e-9 * frame.x.step; x += frame.x.step)
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{:.4g}</text>\n",
-                       frame.px(x), kHeight - kBottom + 18, x);
-  out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n</g>\n",
-                     kWidth - kRight, kHeight - 5, html_escape(chart.x_name));
-  return out;
 }
 
 std::string line(const Series& series, const Frame& frame) {
@@ -194,8 +148,8 @@ std::string chart_html(const Chart& given) {
   std::string out = fmt::format(
       "<figure><figcaption>{0}</figcaption>\n<svg viewBox=\"0 0 {1} {2}\" role=\"img\" "
       "xmlns=\"http://www.w3.org/2000/svg\"><title>{0}</title>\n",
-      title, kWidth, kHeight);
-  out += grid(*frame, chart);
+      title, kChartWidth, kChartHeight);
+  out += grid(*frame, chart.x_name, false, "", chart.percent);
   for (const Series& series : chart.series) out += line(series, *frame);
   return out + "</svg>\n" + legend(chart) + table(chart) + "</figure>\n";
 }

@@ -6,89 +6,24 @@
 #include <cmath>
 
 #include "train/chart.h"
+#include "train/report_parts.h"
 
 namespace holdfast {
 namespace {
 
-constexpr std::string_view kStyle = R"(
-:root { color-scheme: light dark; --page: #fbfbfa; --card: #ffffff; --ink: #1d2129; --soft: #6a7180;
-  --rule: #e3e5e9; --c0: #2463c4; --c1: #c4551a; --c2: #1d8a5a; --c3: #8a3fb5; --c4: #b0851a; --c5: #5a6472;
-  --good: #18794e; --bad: #b42318; }
-@media (prefers-color-scheme: dark) { :root { --page: #14161a; --card: #1c1f25; --ink: #e6e8ec; --soft: #9aa3b2;
-  --rule: #31363f; --c0: #6ea3f5; --c1: #f0945c; --c2: #56c596; --c3: #c590e8; --c4: #dfb75a; --c5: #a0a9b8;
-  --good: #56c596; --bad: #ff8f85; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 60rem; background: var(--page); color: var(--ink);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
-h1 { font-size: 1.6rem; margin: 0 0 .25rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
-.lead { color: var(--soft); margin: 0 0 1.5rem; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .9rem; }
-.card { background: var(--card); border: 1px solid var(--rule); border-radius: .6rem; padding: .9rem 1.1rem; }
-.card h3 { margin: 0; font-size: .85rem; font-weight: 600; color: var(--soft); }
-.card .value { font-size: 1.7rem; font-weight: 650; font-variant-numeric: tabular-nums; line-height: 1.35; }
-.card p { margin: 0; font-size: .85rem; color: var(--soft); }
-.good { color: var(--good); } .bad { color: var(--bad); }
-figure { margin: 0 0 1.25rem; background: var(--card); border: 1px solid var(--rule); border-radius: .6rem;
-  padding: 1rem 1.1rem .7rem; } figcaption { font-weight: 600; margin-bottom: .4rem; }
-svg { max-width: 100%; height: auto; vertical-align: middle; } .grid line { stroke: var(--rule); }
-.grid text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
-.line { fill: none; stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round; } .dashed { stroke-dasharray: 6 6; opacity: .8; }
-.line.c0 { stroke: var(--c0); } .line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); }
-.line.c3 { stroke: var(--c3); } .line.c4 { stroke: var(--c4); } .line.c5 { stroke: var(--c5); }
-circle.c0 { fill: var(--c0); } circle.c1 { fill: var(--c1); } circle.c2 { fill: var(--c2); }
-circle.c3 { fill: var(--c3); } circle.c4 { fill: var(--c4); } circle.c5 { fill: var(--c5); }
-.legend { margin: .3rem 0; font-size: .85rem; color: var(--soft); } .legend span { margin-right: 1.1rem; white-space: nowrap; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
-caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
-th, td { padding: .38rem .7rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 600; }
-tr.chosen { font-weight: 650; } td.text { white-space: normal; text-align: left; }
-details { margin: .5rem 0; } summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
-pre { background: var(--card); border: 1px solid var(--rule); border-radius: .6rem; padding: 1rem; overflow-x: auto; font-size: .85rem; }
-footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
-)";
+using report::accuracy;
+using report::card;
+using report::percent;
+using report::points;
+using report::table;
 
+constexpr std::string_view kFooter =
+    "Accuracies before and after are those of the test splits; curves and decisions during "
+    "training "
+    "use the validation splits alone. Intervals are 95%: Wilson for an accuracy, Newcombe (paired) "
+    "for a drop.";
 constexpr int kColours = 6;
 constexpr std::size_t kLossPoints = 90;  // of a curve; each is the mean of its steps
-constexpr std::size_t kLongCell = 40;    // a longer one is a sentence: it wraps
-
-std::string percent(double share) { return fmt::format("{:.1f}%", 100 * share); }
-
-std::string points(double difference) {
-  const double value = std::round(1000 * difference) / 10;
-  return value == 0 ? "0.0" : fmt::format("{:+.1f}", value);
-}
-
-std::string accuracy(const std::optional<Evaluation>& evaluation) {
-  return evaluation ? percent(evaluation->accuracy) : "–";
-}
-
-/// Escaped text that keeps its line ends.
-std::string preformatted(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    out += html_escape(text.substr(0, end)) + '\n';
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return out;
-}
-
-/// Rows of text cells; the first is the header. `chosen` rows (from 1) are emphasised.
-std::string table(const std::vector<std::vector<std::string>>& rows,
-                  const std::vector<std::size_t>& chosen = {}) {
-  std::string out = "<div class=\"scroll\"><table><thead><tr>";
-  for (const std::string& cell : rows.front()) out += "<th>" + html_escape(cell) + "</th>";
-  out += "</tr></thead><tbody>\n";
-  for (std::size_t i = 1; i < rows.size(); ++i) {
-    out += std::ranges::find(chosen, i) == chosen.end() ? "<tr>" : "<tr class=\"chosen\">";
-    for (const std::string& cell : rows[i])
-      out +=
-          (cell.size() > kLongCell ? "<td class=\"text\">" : "<td>") + html_escape(cell) + "</td>";
-    out += "</tr>\n";
-  }
-  return out + "</tbody></table></div>\n";
-}
 
 double drop_of(const TaskResult& task) {
   return task.before && task.after ? task.before->accuracy - task.after->accuracy : 0;
@@ -102,13 +37,6 @@ std::string drop_text(const TaskResult& task) {
   if (!task.paired) return text(drop_of(task));
   return fmt::format("{} [{}, {}]", text(drop_of(task)), text(task.paired->drop_ci95.low),
                      text(task.paired->drop_ci95.high));
-}
-
-std::string card(const std::string& name, const std::string& value, const std::string& note,
-                 std::string_view tone = "") {
-  return fmt::format(
-      "<div class=\"card\"><h3>{}</h3><div class=\"value {}\">{}</div><p>{}</p></div>\n",
-      html_escape(name), tone, html_escape(value), html_escape(note));
 }
 
 std::string task_card(const TaskResult& task, double max_drop, const std::string& more) {
@@ -210,28 +138,66 @@ std::string seconds_table(const std::vector<std::pair<std::string, const RunResu
   return table(rows);
 }
 
-std::string measures(const RunResult& run) {
-  std::vector<std::string> said;
-  if (run.recipe.replay)
-    said.push_back(fmt::format("replay kept {} old texts ({}), {} of each batch at the start",
-                               run.replayed, run.recipe.replay->select,
-                               percent(run.recipe.replay->share)));
-  if (run.recipe.ewc)
-    said.push_back(fmt::format(
+/// What each measure of the run did, a line each.
+std::vector<std::string> said(const RunResult& run) {
+  const Recipe& recipe = run.recipe;
+  std::vector<std::string> lines;
+  if (recipe.replay)
+    lines.push_back(fmt::format("replay kept {} old texts ({}), {} of each batch at the start",
+                                run.replayed, recipe.replay->select,
+                                percent(recipe.replay->share)));
+  if (recipe.ewc)
+    lines.push_back(fmt::format(
         "EWC with lambda {:g} on the {} Fisher (normalised: {}; its mean was {:.3g}) was {} of the "
         "loss on average, {} at most",
-        run.recipe.ewc->lambda, run.recipe.ewc->fisher, run.recipe.ewc->normalize, run.mean_fisher,
+        recipe.ewc->lambda, recipe.ewc->fisher, recipe.ewc->normalize, run.mean_fisher,
         percent(run.penalty_share), percent(run.max_penalty_share)));
-  if (run.recipe.learning_rate.layer_wise())
-    said.push_back(fmt::format("learning rates from {:g} at the bottom to {:g} at the top",
-                               *run.recipe.learning_rate.bottom,
-                               run.recipe.learning_rate.top.value_or(0)));
-  if (run.recipe.evaluation.controller)
-    said.push_back(fmt::format("the controller acted {} times", run.actions.size()));
-  if (said.empty()) return "<p>No measure against forgetting was on.</p>\n";
+  if (recipe.learning_rate.layer_wise())
+    lines.push_back(fmt::format("learning rates from {:g} at the bottom to {:g} at the top",
+                                *recipe.learning_rate.bottom,
+                                recipe.learning_rate.top.value_or(0)));
+  if (recipe.evaluation.controller)
+    lines.push_back(fmt::format("the controller acted {} times", run.actions.size()));
+  if (recipe.protect)
+    lines.push_back(fmt::format("{} weights were protected ({}); {} {} at their bound at the end",
+                                run.protected_weights, recipe.protect->mode,
+                                run.ledger.empty() ? 0 : run.ledger.back().at_bound,
+                                recipe.protect->bound == "tensor" ? "tensors were" : "were"));
+  if (recipe.gradient)
+    lines.push_back(fmt::format("A-GEM turned the gradient in {} of {} steps",
+                                std::ranges::count(run.ledger, true, &StepRecord::projected),
+                                run.steps));
+  if (recipe.merge)
+    lines.push_back(fmt::format(
+        "the trained model was merged with its start ({}), {}", recipe.merge->method,
+        run.merge ? fmt::format("weight {:g} as found on validation", run.merge->best().weight)
+                  : fmt::format("weight {:g}", recipe.merge->weight.value_or(1))));
+  if (run.stopped_early)
+    lines.push_back(fmt::format("training stopped early, after {} steps", run.steps));
+  if (run.best_step > 0)
+    lines.push_back(fmt::format("the model after step {} was the best on validation and is kept",
+                                run.best_step));
+  return lines;
+}
+
+std::string measures(const RunResult& run) {
+  const std::vector<std::string> lines = said(run);
+  if (lines.empty()) return "<p>No measure against forgetting was on.</p>\n";
   std::string out = "<ul>\n";
-  for (const std::string& line : said) out += "<li>" + html_escape(line) + "</li>\n";
+  for (const std::string& line : lines) out += "<li>" + html_escape(line) + "</li>\n";
   return out + "</ul>\n";
+}
+
+/// The weights that [merge] tried.
+std::string merge_chart(const RunResult& run) {
+  Chart chart{"Validation accuracy by weight of the trained model", "weight", true, {}};
+  for (std::size_t t = 0; t < run.tasks.size(); ++t) {
+    Series series{run.tasks[t].name, static_cast<int>(t) % kColours, false, false, {}};
+    for (const MergePoint& point : run.merge->curve)
+      series.points.emplace_back(point.weight, point.accuracy.at(t));
+    chart.series.push_back(std::move(series));
+  }
+  return chart_html(chart) + "<p>" + html_escape(run.merge->why) + "</p>\n";
 }
 
 std::string notices(const RunResult& run) {
@@ -239,21 +205,6 @@ std::string notices(const RunResult& run) {
   std::string out = "<h2>Notices</h2>\n<ul>\n";
   for (const std::string& notice : run.notices) out += "<li>" + html_escape(notice) + "</li>\n";
   return out + "</ul>\n";
-}
-
-std::string page(const std::string& title, const std::string& lead, const std::string& body,
-                 const RunResult& run) {
-  return fmt::format(
-      "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n"
-      "<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, "
-      "initial-scale=1\"/>\n<title>{0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
-      "<h1>{0}</h1>\n<p class=\"lead\">{2}</p>\n{3}<h2>Recipe</h2>\n"
-      "<details><summary>The resolved recipe</summary>\n<pre>{4}</pre></details>\n"
-      "<footer>Accuracies before and after are those of the test splits; curves and decisions "
-      "during training use the validation splits alone. Intervals are 95%: Wilson for an accuracy, "
-      "Newcombe (paired) for a drop.</footer>\n</body>\n</html>\n",
-      html_escape(title), kStyle, html_escape(lead), body,
-      preformatted(to_toml(run.recipe).dump()));
 }
 
 std::string new_name(const RunResult& run) { return run.recipe.fresh.name; }
@@ -277,7 +228,9 @@ std::string training(const RunResult& run) {
   if (run.recipe.ewc)
     loss.series.push_back(step_series(run, "penalty", 3, false, &StepRecord::penalty));
   out += chart_html(loss);
-  if (run.recipe.replay) out += share_chart(run) + actions_table(run);
+  if (run.recipe.replay) out += share_chart(run);
+  if (run.recipe.evaluation.controller) out += actions_table(run);
+  if (run.merge) out += merge_chart(run);
   return out;
 }
 
@@ -306,7 +259,12 @@ std::string arms_table(const SeedComparison& seed) {
   for (std::size_t i = 0; i < seed.naive.size(); ++i)
     add(arm_name(seed.naive[i]) + (i == seed.chosen ? " (chosen)" : ""), seed.naive[i]);
   add("recipe", seed.recipe);
-  return table(rows, {seed.chosen + 1, rows.size() - 1});
+  const std::size_t recipe_row = rows.size() - 1;
+  if (seed.bounds) {
+    add("joint: all texts", seed.bounds->joint);
+    add("frozen encoder", seed.bounds->frozen.best());
+  }
+  return table(rows, {seed.chosen + 1, recipe_row});
 }
 
 std::string worth_table(const SeedComparison& seed) {
@@ -354,7 +312,7 @@ std::string report_html(const RunResult& run) {
   const std::string title = run.recipe.old.empty()
                                 ? "Training " + new_name(run)
                                 : "Learning " + new_name(run) + ", keeping " + old_names(run);
-  return page(title, facts(run), body, run);
+  return report::page(title, facts(run), body, to_toml(run.recipe).dump(), kFooter);
 }
 
 std::string report_html(const CompareResult& comparison) {
@@ -382,8 +340,8 @@ std::string report_html(const CompareResult& comparison) {
           "<h2>Results of the recipe</h2>\n" + tasks_table(recipe) + classes_tables(recipe) +
           "<h2>Time and memory</h2>\n" +
           seconds_table({{arm_name(naive), &naive}, {"recipe", &recipe}}) + notices(recipe);
-  return page("Learning " + new_name(recipe) + ", keeping " + old_names(recipe), facts(recipe),
-              body, recipe);
+  return report::page("Learning " + new_name(recipe) + ", keeping " + old_names(recipe),
+                      facts(recipe), body, to_toml(recipe.recipe).dump(), kFooter);
 }
 
 }  // namespace holdfast
