@@ -69,6 +69,9 @@ Tensor sum_of(const std::vector<Importance>& importances) {
 void merge_with_start(const RunContext& run, const Prepared& prepared,
                       std::span<const Evaluation> before) {
   const MergeRecipe& recipe = *run.recipe.merge;
+  if (run.model.adapter().kind == AdapterKind::lora) {
+    run.model.merge_lora();  // the merge of B and of A is not that of B A
+  }
   const ParameterArena& arena = run.model.arena();
   MergeOptions options;
   options.method = parse_merge_method(recipe.method);
@@ -88,7 +91,10 @@ void merge_with_start(const RunContext& run, const Prepared& prepared,
     start.importance = sum_of(prepared.importances);
     trained.importance = importance_of(run, run.inputs.fresh(), "true", 0).values;
   }
-  const std::vector<std::string> kept{run.inputs.fresh().heads.now};
+  std::vector<std::string> kept;  // a head without a past has nothing to be merged with
+  if (!run.inputs.new_head.empty()) {
+    kept.push_back(run.inputs.new_head);
+  }
   const std::vector<NamedSlice> slices = slices_to_merge(arena, kept);
   const auto use = [&](double weight) {
     merge_with_start(slices, start, trained, weight, options, arena.values());

@@ -9,8 +9,8 @@
 namespace holdfast {
 
 /// Bytes of the buffers of a model's size that a run of `recipe` holds at once at its highest: the
-/// start and the model that learns (values and gradients each), and the larger of Adam's moments
-/// and what the Fisher information is summed in; with [ewc] also anchor and importance. Activations
+/// start and the model that learns (values and gradients each), what its measures keep, and the
+/// largest of Adam's moments, the sums in which importance is measured, and a merge. Activations
 /// come on top.
 std::int64_t model_buffer_bytes(const Recipe& recipe, const Model& model);
 

@@ -214,6 +214,9 @@ Prepared prepare(const RunContext& run) {
   if (run.recipe.distill) {
     ask_teacher(run, prepared);
   }
+  if (!run.recipe.merge || run.recipe.merge->method != "fisher") {
+    prepared.importances.clear();  // 22 million numbers a task that no one asks for any more
+  }
   if (run.recipe.leave.path) {
     prepared.path = std::make_unique<PathImportance>(run.model.arena());
   }

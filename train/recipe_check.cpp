@@ -57,6 +57,8 @@ void check_old(const Recipe& recipe, const Checker& checker) {
   checker.refuse_if(recipe.ewc.has_value(), "ewc", reason);
   checker.refuse_if(recipe.distill.has_value(), "distill", reason);
   checker.refuse_if(recipe.gradient.has_value(), "gradient", reason);
+  checker.refuse_if(recipe.merge && recipe.merge->method == "fisher", "merge",
+                    "weighs by importance to an [[old]] task: there is none");
   checker.refuse_if(recipe.heads.scenario != "task", "heads",
                     fmt::format("has scenario = \"{}\" and no [[old]] task to share a head with",
                                 recipe.heads.scenario));
@@ -71,11 +73,11 @@ void check_replay(const Recipe& recipe, const Checker& checker) {
                     "needs [replay]: der++ keeps the old model's answers to the memory's texts");
   checker.refuse_if(recipe.replay && recipe.replay->share == 0 && !needs_memory, "replay",
                     "has share = 0: no text of the memory would ever be used");
-  checker.refuse_if(recipe.leave.path && (recipe.adapter || recipe.gradient || recipe.mixout ||
-                                          recipe.distill),
-                    "leave",
-                    "has path = true: synaptic intelligence follows the plain gradient of the "
-                    "task, which adapter, gradient, mixout and distill change");
+  checker.refuse_if(
+      recipe.leave.path && (recipe.adapter || recipe.gradient || recipe.mixout || recipe.distill),
+      "leave",
+      "has path = true: synaptic intelligence follows the plain gradient of the "
+      "task, which adapter, gradient, mixout and distill change");
 }
 
 // Measures that hold the encoder's weights say nothing where these do not move.
@@ -99,6 +101,9 @@ void check_still(const Recipe& recipe, const Checker& checker) {
                     "is in the encoder, and training.encoder is \"frozen\"");
   checker.refuse_if(frozen && recipe.merge, "merge",
                     "has nothing to merge: training.encoder is \"frozen\"");
+  checker.refuse_if(recipe.merge && recipe.merge->method == "fisher" && recipe.adapter, "merge",
+                    "weighs by the importance of weights that an adapter leaves where they are: "
+                    "take method = \"linear\"");
   checker.refuse_if(recipe.merge && recipe.adapter && recipe.adapter->kind != "lora", "merge",
                     "has nothing to merge with: the model at the start has no adapter of its own");
 }

@@ -46,6 +46,8 @@ TEST(RecipeCheck, RefusesWhatMakesNoSenseTogether) {
            {"[adapter]\nkind = \"houlsby\"\n[merge]\nmethod = \"linear\"\nweight = 0.5\n",
             "merge has nothing to merge with"},
            {"[merge]\nmethod = \"linear\"\n", "merge searches its weight"},
+           {lora + "[merge]\nmethod = \"fisher\"\nweight = 0.5\n",
+            "merge weighs by the importance"},
            {"[evaluation]\nkeep_best = true\n", "chooses the best model"},
            {"[training]\nearly_stop = 3\n", "chooses the best model"},
            {"[augment]\n", "augment changes nothing"}}) {
