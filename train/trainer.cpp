@@ -44,8 +44,11 @@ class Run {
   void finish();
   void after();
   void save();
+  void save_model(const std::filesystem::path& path) const;
+  void leave();
 
   void validate(std::int64_t step);
+  void look_at_validation(bool before, double& old_seconds);
   void balance(std::int64_t step, TrainingStep& training);
   bool good_enough(std::int64_t step);
   void tell_step(const StepRecord& record, const Stopwatch& watch) const;
@@ -184,17 +187,20 @@ void Run::finish() {
     context_.notice(
         fmt::format("the model after step {} is kept: the best on validation", result_.best_step));
   }
-  const Timed timed(result_.seconds.train);
   if (recipe_.merge) {
+    const Timed timed(result_.seconds.train);
     merge_with_start(context_, prepared_, before_);
+  }
+  if (result_.best_step > 0 || recipe_.merge) {  // not the model that was evaluated last
+    const Timed timed(result_.seconds.test);
+    double ignored = 0;
+    look_at_validation(false, ignored);
   }
 }
 
-// Both tasks' validation splits, a point of the curve; step 0 is before training.
-void Run::validate(std::int64_t step) {
-  const Timed timed(result_.seconds.evaluate);
-  validation_ =
-      measure_validation(model_, inputs_, step == 0, hooks_, result_.seconds.evaluate_old);
+// Both tasks' validation splits by the model as it is.
+void Run::look_at_validation(bool before, double& old_seconds) {
+  validation_ = measure_validation(model_, inputs_, before, hooks_, old_seconds);
   for (const Evaluation& evaluation : validation_) {
     for (TaskResult& task : result_.tasks) {
       if (task.name == evaluation.task) {
@@ -202,6 +208,12 @@ void Run::validate(std::int64_t step) {
       }
     }
   }
+}
+
+// Both tasks' validation splits, a point of the curve; step 0 is before training.
+void Run::validate(std::int64_t step) {
+  const Timed timed(result_.seconds.evaluate);
+  look_at_validation(step == 0, result_.seconds.evaluate_old);
   const CurvePoint point = curve_point(step, share_, validation_);
   ledger_->write("evaluation", to_json(point));
   result_.curve.push_back(point);
@@ -248,26 +260,50 @@ void Run::save() {
   }
   result_.drift = measure_drift(model_, inputs_.model);
   context_.tell_always({.phase = "save", .detail = recipe_.output, .done = 0, .total = 1});
-  const std::string& task = inputs_.fresh().heads.now;
   if (model_.adapter().kind == AdapterKind::lora) {
-    write_peft(model_, task, recipe_.model, output / "adapter");
+    write_peft(model_, inputs_.fresh().heads.now, recipe_.model, output / "adapter");
     model_.merge_lora();
   }
-  if (!result_.interrupted) {
-    leave_behind(context_, prepared_);
-  }
-  for (const TaskData& old : inputs_.tasks) {
-    if (old.heads.start != old.heads.now && model_.head(old.heads.start)) {
-      model_.remove_head(old.heads.start);  // it has grown into another
-    }
-  }
-  DirectoryWriter folder(output / "model");
-  model_.save(folder.temporary(), task);
-  inputs_.tokenizer.save(folder.temporary(), model_.config().max_positions);
-  folder.commit();
+  save_model(output / "model");
+  leave();
   summarise();
   write_file(output / "recipe.toml", to_toml(recipe_).dump());
   write_file(output / "metrics.json", metrics_json(result_).dump(2) + "\n");
+}
+
+// Without the heads that have grown into another.
+void Run::save_model(const std::filesystem::path& path) const {
+  std::optional<Model> pruned;
+  for (const TaskData& task : inputs_.tasks) {
+    if (task.heads.start == task.heads.now) {
+      continue;
+    }
+    if (!pruned) {
+      pruned = model_.clone();
+    }
+    if (pruned->head(task.heads.start)) {
+      pruned->remove_head(task.heads.start);
+    }
+  }
+  const Model& model = pruned ? *pruned : model_;
+  DirectoryWriter folder(path);
+  model.save(folder.temporary(), inputs_.fresh().heads.now);
+  inputs_.tokenizer.save(folder.temporary(), model.config().max_positions);
+  folder.commit();
+}
+
+// What later runs may need; the model is safe by now, and stays so whatever becomes of this.
+void Run::leave() {
+  if (result_.interrupted) {
+    return;
+  }
+  try {
+    leave_behind(context_, prepared_);
+  } catch (const Stopped&) {
+    result_.interrupted = true;
+  } catch (const std::runtime_error& error) {
+    context_.notice(fmt::format("nothing is left for later runs: {}", error.what()));
+  }
 }
 
 void Run::summarise() {

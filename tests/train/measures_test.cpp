@@ -388,6 +388,19 @@ TEST(Measures, OldDataThatAreGoneComeFromTheEarlierRun) {
                         [&] { run_recipe(checked(gone)); });
 }
 
+TEST(Measures, AModelIsSavedWhateverBecomesOfWhatIsLeft) {
+  const RunFixture files;
+  Recipe recipe = short_recipe(files);
+  recipe.leave = {"true", 0.2, false};
+  std::atomic<bool> stop{false};
+  Hooks hooks;
+  hooks.progress = [&](const Progress& progress) { stop = stop || progress.phase == "fisher"; };
+  hooks.stop = &stop;
+  EXPECT_TRUE(run_recipe(checked(recipe), hooks).interrupted);  // while the importance is measured
+  EXPECT_EQ(Model::load(files.path("out") / "model", DType::f32).heads().size(), 2U);
+  EXPECT_TRUE(std::filesystem::exists(files.path("out") / "metrics.json"));
+}
+
 TEST(Measures, ThreeTasksInARowHandOnHeadsMemoriesAndImportance) {
   const RunFixture files;
   Recipe second = short_recipe(files, "second");
