@@ -55,7 +55,7 @@ Json model_card(const std::string& directory) {
   }
   Json said = Json::list();
   for (const std::string& notice : notices) said.push_back(notice);
-  return Json::object(
+  Json card = Json::object(
       {{"model", directory},
        {"layers", config.layers},
        {"hidden_size", config.hidden_size},
@@ -65,8 +65,13 @@ Json model_card(const std::string& directory) {
        {"vocab_size", config.vocab_size},
        {"activation", config.activation == Activation::gelu_erf ? "gelu" : "gelu_tanh"},
        {"parameters", model.arena().parameter_count()},
-       {"heads", std::move(heads)},
-       {"notices", std::move(said)}});
+       {"heads", std::move(heads)}});
+  if (model.adapter().kind != AdapterKind::none) {
+    card.add("adapter", std::string(name_of(model.adapter().kind)) +
+                            " (transformers alone shows the model without it)");
+  }
+  card.add("notices", std::move(said));
+  return card;
 }
 
 std::string shown(const Json& value) {

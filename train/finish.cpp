@@ -120,6 +120,7 @@ void merge_with_start(const RunContext& run, const Prepared& prepared,
   };
   MergeSearchOptions search;
   search.retention = run.recipe.evaluation.retention;
+  search.steps = 10;
   try {
     run.result.merge = search_weight(accuracies, tasks, search);
   } catch (const Stopped&) {

@@ -304,7 +304,7 @@ TEST(Measures, AMergeOfWeightZeroIsTheStartAndASearchTellsItsCurve) {
   recipe.merge->weight.reset();
   const RunResult result = run_recipe(checked(recipe));
   ASSERT_TRUE(result.merge.has_value());
-  EXPECT_EQ(result.merge->curve.size(), 21U);
+  EXPECT_EQ(result.merge->curve.size(), 11U);
   EXPECT_FALSE(result.merge->why.empty());
 }
 
