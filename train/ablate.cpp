@@ -91,6 +91,14 @@ SeedSummary over_runs(const AblationArm& arm, double AblationRun::*value) {
   return over_seeds(values);
 }
 
+// An accuracy is a share: its interval ends there, too.
+SeedSummary within_one(SeedSummary summary) {
+  if (summary.ci95) {
+    summary.ci95 = Interval{std::max(summary.ci95->low, 0.0), std::min(summary.ci95->high, 1.0)};
+  }
+  return summary;
+}
+
 Json interval_json(const std::optional<Interval>& interval) {
   return interval ? Json::list({interval->low, interval->high}) : Json();
 }
@@ -182,8 +190,8 @@ AblationRun measure_against(const RunResult& run, const RunResult& naive,
 }
 
 void summarise(AblationArm& arm) {
-  arm.old_accuracy = over_runs(arm, &AblationRun::old_accuracy);
-  arm.new_accuracy = over_runs(arm, &AblationRun::new_accuracy);
+  arm.old_accuracy = within_one(over_runs(arm, &AblationRun::old_accuracy));
+  arm.new_accuracy = within_one(over_runs(arm, &AblationRun::new_accuracy));
   arm.retention = over_runs(arm, &AblationRun::retention);
   arm.overhead = over_runs(arm, &AblationRun::overhead);
   arm.old_gain = over_runs(arm, &AblationRun::old_gain);

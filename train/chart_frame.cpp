@@ -47,10 +47,12 @@ std::string grid(const Frame& frame, const std::string& x_name, bool x_percent,
                        frame.py(y) + 4, tick(y, frame.y, y_percent));
   }
   for (double x = frame.x.low; x <= frame.x.high + 1e-9 * frame.x.step; x += frame.x.step)
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>\n",
-                       frame.px(x), kChartHeight - kBottom + 18, tick(x, frame.x, x_percent));
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>\n",
+                       frame.px(x), kChartHeight - kBottom + 18,
+                       x_percent && frame.px(x) > kChartWidth - kRight - 1 ? "end" : "middle",
+                       tick(x, frame.x, x_percent));
   if (!y_name.empty())
-    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", kLeft + 4, kTop + 2,
+    out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n", kLeft + 4, kTop + 15,
                        html_escape(y_name));
   out += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>\n</g>\n",
                      kChartWidth - kRight, kChartHeight - 5, html_escape(x_name));

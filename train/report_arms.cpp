@@ -20,9 +20,9 @@ std::string names(const Recipe& recipe) {
 }
 
 std::string accuracy_text(const SeedSummary& summary) {
-  if (!summary.ci95) return percent(summary.mean);
-  return fmt::format("{} [{}, {}]", percent(summary.mean), percent(summary.ci95->low),
-                     percent(summary.ci95->high));
+  if (!summary.ci95) return fmt::format("{:.1f}", 100 * summary.mean);
+  return fmt::format("{:.1f} [{:.1f}, {:.1f}]", 100 * summary.mean, 100 * summary.ci95->low,
+                     100 * summary.ci95->high);
 }
 
 std::string gain_text(const SeedSummary& gain) {
@@ -31,15 +31,14 @@ std::string gain_text(const SeedSummary& gain) {
 }
 
 std::string arms_table(const AblateResult& ablation) {
-  std::vector<std::vector<std::string>> rows = {{"", "arm", "old accuracy", "kept",
-                                                 "gain, points [95%]", "new accuracy",
-                                                 "gain, points [95%]", "time"}};
+  std::vector<std::vector<std::string>> rows = {
+      {"arm", "old, %", "kept, %", "gain, points", "new, %", "gain, points", "time, %"}};
   for (const AblationArm& arm : ablation.arms) {
     const bool naive = &arm == &ablation.arms.front();
-    rows.push_back({std::to_string(rows.size()), arm.name, accuracy_text(arm.old_accuracy),
-                    percent(arm.retention.mean), naive ? "" : gain_text(arm.old_gain),
-                    accuracy_text(arm.new_accuracy), naive ? "" : gain_text(arm.new_gain),
-                    naive ? "" : points(arm.overhead.mean) + "%"});
+    rows.push_back({fmt::format("{}. {}", rows.size(), arm.name), accuracy_text(arm.old_accuracy),
+                    fmt::format("{:.1f}", 100 * arm.retention.mean),
+                    naive ? "" : gain_text(arm.old_gain), accuracy_text(arm.new_accuracy),
+                    naive ? "" : gain_text(arm.new_gain), naive ? "" : points(arm.overhead.mean)});
   }
   return report::table(rows, {1, rows.size() - 1});
 }
@@ -107,7 +106,7 @@ std::string points_scatter(const SearchResult& search) {
 
 std::string best_cards(const SearchResult& search) {
   std::string out = "<div class=\"cards\">\n";
-  out += report::card("Chosen", percent(search.choice().outcome.gained),
+  out += report::card("Chosen: new, on validation", percent(search.choice().outcome.gained),
                       search.choice().text() + "; keeps " +
                           percent(search.choice().outcome.retention) + " on validation",
                       search.satisfied ? "good" : "bad");

@@ -18,12 +18,31 @@ Axis axis_of(const std::vector<double>& values, int ticks) {
   return round_axis(std::max(*low - kMargin, 0.0), *high + kMargin, ticks);
 }
 
-std::string mark(const ScatterPoint& point, const Frame& frame) {
+struct Place {
+  double x = 0, y = 0;
+};
+
+/// Beside the mark, where no other label is as far as there is such a place.
+Place label_place(double x, double y, std::vector<Place>& taken) {
+  const auto free = [&](const Place& place) {
+    return std::ranges::none_of(taken, [&](const Place& other) {
+      return std::abs(other.x - place.x) < 16 && std::abs(other.y - place.y) < 11;
+    });
+  };
+  const Place places[] = {{x + 7, y - 5}, {x + 7, y + 13}, {x - 18, y - 5}, {x - 18, y + 13}};
+  const auto found = std::ranges::find_if(places, free);
+  taken.push_back(found == std::end(places) ? places[0] : *found);
+  return taken.back();
+}
+
+std::string mark(const ScatterPoint& point, const Frame& frame, std::vector<Place>& taken) {
   const double x = frame.px(point.x), y = frame.py(point.y);
+  const Place label = label_place(x, y, taken);
   return fmt::format(
       "<circle class=\"{}{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"4.5\"/><text x=\"{:.1f}\" "
       "y=\"{:.1f}\">{}</text>\n",
-      point.hollow ? "line c" : "c", point.colour, x, y, x + 7, y - 5, html_escape(point.label));
+      point.hollow ? "line c" : "c", point.colour, x, y, label.x, label.y,
+      html_escape(point.label));
 }
 
 std::string limit(double at, const Frame& frame) {
@@ -53,8 +72,9 @@ std::string scatter_html(const Scatter& scatter) {
   out += grid(frame, scatter.x_name, true, scatter.y_name, true);
   if (scatter.least_x) out += limit(*scatter.least_x, frame);
   out += "<g class=\"marks\">\n";
+  std::vector<Place> taken;
   for (const ScatterPoint& point : scatter.points)
-    if (std::isfinite(point.x) && std::isfinite(point.y)) out += mark(point, frame);
+    if (std::isfinite(point.x) && std::isfinite(point.y)) out += mark(point, frame, taken);
   return out + "</g></svg></figure>\n";
 }
 

@@ -61,6 +61,7 @@ class Search {
 
  private:
   void read_all();
+  void check_memories(const SearchPoint& point) const;
   void open(const Recipe& point);
   void climb();
   void run(std::size_t number, std::size_t rung);
@@ -86,15 +87,24 @@ void Search::read_all() {
     if (done.insert(what_is_read(point.recipe)).second) {
       open(point.recipe);
     }
-    for (const TaskData& task : inputs_->tasks) {
-      if (task.old && point.recipe.replay && task.kept.empty()) {
-        texts_to_keep(*point.recipe.replay, task);
-      }
-    }
+    check_memories(point);
     const std::int64_t steps = resolve(point.recipe, *inputs_).training.steps;
     fewest = fewest == 0 ? steps : std::min(fewest, steps);
   }
   result_.rungs = halving_plan(std::ssize(result_.points), result_.recipe.search->halving, fewest);
+}
+
+void Search::check_memories(const SearchPoint& point) const {
+  for (const TaskData& task : inputs_->tasks) {
+    if (!task.old || !point.recipe.replay || !task.kept.empty()) {
+      continue;
+    }
+    try {
+      texts_to_keep(*point.recipe.replay, task);
+    } catch (const std::runtime_error& error) {
+      throw Refused(fmt::format("search at {}: {}", point.text(), error.what()));
+    }
+  }
 }
 
 void Search::open(const Recipe& point) {

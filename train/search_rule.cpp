@@ -15,7 +15,9 @@ std::vector<std::size_t> ranked(std::span<const PointOutcome> outcomes, double r
   const auto key = [&](std::size_t i) {
     const PointOutcome& point = outcomes[i];
     const bool kept = satisfies(point, retention);
-    return std::tuple(!point.failed, kept, kept ? point.gained : point.retention);
+    const auto [first, second] =
+        kept ? std::pair(point.gained, point.retention) : std::pair(point.retention, point.gained);
+    return std::tuple(!point.failed, kept, first, second);
   };
   std::vector<std::size_t> order(outcomes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

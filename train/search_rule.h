@@ -19,8 +19,9 @@ struct PointOutcome {
 /// Whether every old task keeps the share `retention` (rounding below 1e-12 is forgiven).
 bool satisfies(const PointOutcome& outcome, double retention);
 
-/// The points from the best to the worst: those that satisfy `retention` by what they gain, then
-/// the others by what they retain, then those that failed; of equal ones the earlier first.
+/// The points from the best to the worst: those that satisfy `retention` by what they gain (and if
+/// that is equal, by what they retain), then the others by what they retain (and gain), then those
+/// that failed; of equal ones the earlier first. So the best is on the Pareto front.
 std::vector<std::size_t> ranked(std::span<const PointOutcome> outcomes, double retention);
 
 /// For each point whether it is on the Pareto front: none has more of one and no less of the other.

@@ -170,6 +170,77 @@ TEST(Compare, RefusesAFolderThatHoldsItsStart) {
   EXPECT_TRUE(std::filesystem::exists(files.path("start") / "metrics.json"));
 }
 
+TEST(Compare, BoundsAreJointTrainingAndTheFrozenEncoder) {
+  const RunFixture files;
+  const CompareResult result = compare_recipe(files.full(), {.bounds = true});
+  const SeedComparison& seed = result.first();
+  ASSERT_TRUE(seed.bounds);
+  const RunResult& joint = seed.bounds->joint;
+  EXPECT_EQ(joint.replayed, 200);
+  EXPECT_DOUBLE_EQ(joint.recipe.replay->share, 200.0 / 290);
+  EXPECT_EQ(joint.recipe.learning_rate.rate, seed.chosen_naive().recipe.learning_rate.rate);
+  EXPECT_FALSE(joint.recipe.ewc || joint.recipe.evaluation.controller);
+  ASSERT_EQ(seed.bounds->frozen.runs.size(), 2U);
+  for (const RunResult& frozen : seed.bounds->frozen.runs) {
+    EXPECT_EQ(frozen.tasks[0].after->predictions, frozen.tasks[0].before->predictions);
+    EXPECT_LE(frozen.fresh().valid->accuracy, seed.bounds->frozen.best().fresh().valid->accuracy);
+  }
+  const Json metrics = Json::parse(file_text(files.path("out") / "metrics.json"), "metrics.json");
+  EXPECT_EQ(metrics.at("joint").at("replayed").as_int64(), 200);
+  EXPECT_EQ(metrics.at("frozen").at("rate").as_double(),
+            seed.bounds->frozen.best().recipe.learning_rate.rate);
+  EXPECT_EQ(count_arms(files.full(), {.leave_one_out = true, .bounds = true, .seeds = 2}), 20U);
+}
+
+TEST(Compare, BoundsAreNullUnlessAskedForAndNeedTheOldTexts) {
+  const RunFixture files;
+  compare_recipe(files.full());
+  const Json metrics = Json::parse(file_text(files.path("out") / "metrics.json"), "metrics.json");
+  EXPECT_TRUE(metrics.at("joint").is_null());
+  EXPECT_TRUE(metrics.at("frozen").is_null());
+  Recipe gone = files.plain("gone");
+  gone.old.front().train.clear();
+  expect_error<Refused>("no train", "needs train", [&] { compare_recipe(gone, {.bounds = true}); });
+}
+
+// An arm without augmentation is not augmented because another one is.
+TEST(Compare, NaiveOfAnAugmentedRecipeIsPlain) {
+  const RunFixture files;
+  Recipe recipe = files.plain();
+  recipe.augment.emplace().swap = 0.5;
+  compare_recipe(recipe);
+  Recipe plain = files.plain("plain");
+  run_recipe(plain);
+  EXPECT_EQ(model_of(files.path("out") / "naive-0.001"), model_of(files.path("plain")));
+  EXPECT_NE(model_of(files.path("out") / "recipe"), model_of(files.path("plain")));
+}
+
+TEST(Compare, ArmsLeaveNothingForLaterRuns) {
+  const RunFixture files;
+  compare_recipe(files.full());
+  for (const char* name : {"memory.csv", "importance.medical.safetensors"}) {
+    EXPECT_FALSE(std::filesystem::exists(files.path("out") / "recipe" / name)) << name;
+  }
+}
+
+TEST(Compare, LeavesOutEveryMeasure) {
+  const RunFixture files;
+  Recipe recipe = files.plain();
+  recipe.learning_rate.naive = {1e-3};
+  recipe.replay.emplace();
+  recipe.protect.emplace().key_fraction = 0.5;
+  recipe.distill.emplace().method = "der++";
+  recipe.merge.emplace().method = "linear";
+  recipe.evaluation.keep_best = true;
+  const CompareResult result = compare_recipe(recipe, {.leave_one_out = true});
+  std::vector<std::string> names;
+  for (const MeasureWorth& worth : result.first().leave_one_out) {
+    names.push_back(worth.measure);
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"replay", "protect", "der++", "merge", "best model"}));
+  EXPECT_FALSE(result.first().leave_one_out[0].without.recipe.distill);
+}
+
 TEST(Compare, RefusesAListOfRatesWithoutValidation) {
   const RunFixture files;
   Recipe recipe = files.full();

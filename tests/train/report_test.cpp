@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "train/chart.h"
+#include "train/scatter.h"
 
 namespace holdfast {
 namespace {
@@ -146,6 +147,103 @@ TEST(Report, OfAComparisonShowsBothArmsAndEveryMeasure) {
   EXPECT_NE(page.find("+18.0%"), std::string::npos);
   EXPECT_NE(page.find("inert: the penalty is too small"), std::string::npos);
   EXPECT_NE(page.find("All seeds"), std::string::npos);
+}
+
+TEST(Report, TellsWhatTheRarerMeasuresDid) {
+  RunResult run = run_of(0.86, 0.88);
+  run.recipe.protect.emplace();
+  run.recipe.gradient.emplace();
+  run.recipe.merge.emplace().method = "linear";
+  run.protected_weights = 1234;
+  run.ledger.back().at_bound = 56;
+  run.ledger[3].projected = true;
+  run.best_step = 20;
+  run.merge.emplace().curve = {{0, {0.9, 0.3}}, {0.5, {0.89, 0.8}}, {1, {0.7, 0.9}}};
+  run.merge->chosen = 1;
+  run.merge->why = kNasty;
+  const std::string page = report_html(run);
+  expect_sound(page);
+  for (const char* part :
+       {"1234 weights were protected (clamp); 56 were at their bound",
+        "A-GEM turned the gradient in 1 of 30 steps", "weight 0.5 as found on validation",
+        "the model after step 20 was the best", "Validation accuracy by weight"})
+    EXPECT_NE(page.find(part), std::string::npos) << part;
+}
+
+TEST(Report, OfAComparisonShowsTheBounds) {
+  CompareResult result = comparison();
+  EXPECT_EQ(report_html(result).find("joint"), std::string::npos);
+  result.seeds.front().bounds = Bounds{run_of(0.89, 0.9), {{run_of(0.9, 0.4)}, 0}};
+  const std::string page = report_html(result);
+  expect_sound(page);
+  EXPECT_NE(page.find("joint: all texts"), std::string::npos);
+  EXPECT_NE(page.find("frozen encoder"), std::string::npos);
+}
+
+AblateResult ablation(std::size_t seeds) {
+  AblateResult result;
+  for (const double gain : {0.0, 0.05, 0.2}) {
+    AblationArm& arm = result.arms.emplace_back();
+    arm.name = gain == 0.05 ? kNasty : "arm";
+    for (std::size_t seed = 0; seed < seeds; ++seed) {
+      AblationRun run;
+      run.run = run_of(0.7 + gain, 0.8);
+      run.old_accuracy = 0.7 + gain;
+      run.new_accuracy = 0.97 + 0.01 * static_cast<double>(seed);
+      run.old_gain = gain + 0.01 * static_cast<double>(seed);
+      arm.runs.push_back(run);
+    }
+    summarise(arm);
+  }
+  for (std::size_t seed = 0; seed < seeds; ++seed)
+    result.seeds.push_back(7 + static_cast<std::int64_t>(seed));
+  return result;
+}
+
+void expect_sound_arms(const std::string& page) {
+  EXPECT_EQ(xml_error(page), "");
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  EXPECT_NE(page.find("&lt;script&gt;alert(1)&lt;/script&gt;"), std::string::npos);
+  EXPECT_EQ(count(page, "role=\"img\""), 1u);
+}
+
+TEST(Report, OfAnAblationShowsEveryArm) {
+  const std::string page = report_html(ablation(2));
+  expect_sound_arms(page);
+  EXPECT_EQ(count(page, "<circle"), 3u);
+  EXPECT_NE(page.find("+5.5 [-0.9, +11.9]"), std::string::npos);  // 0.055 -+ 12.71 * 0.005
+  EXPECT_NE(page.find("97.5 [91.1, 100.0]"), std::string::npos);  // no share is above 1
+  EXPECT_NE(page.find("paired by seed"), std::string::npos);
+  EXPECT_NE(report_html(ablation(1)).find("no interval over seeds"), std::string::npos);
+}
+
+TEST(Report, OfASearchShowsFrontChoiceAndFailures) {
+  SearchResult search;
+  search.recipe = run_of(0.9, 0.8).recipe;
+  search.recipe.search.emplace().grid = {{kNasty, {Toml(1), Toml(2), Toml(3)}}};
+  for (int i = 0; i < 3; ++i) {
+    SearchPoint& point = search.points.emplace_back();
+    point.values = {{kNasty, Toml(i)}};
+    point.outcome = {0.8 + 0.01 * i, 0.99 - 0.02 * i, i == 2};
+    point.rung = i == 1 ? 1 : 0;
+  }
+  search.points[2].failure = "the loss is not finite";
+  search.rungs = {{3, 2}, {1, 1}};
+  search.chosen = 1;
+  search.satisfied = true;
+  search.best = run_of(0.9, 0.8);
+  const std::string page = report_html(search);
+  expect_sound_arms(page);
+  EXPECT_EQ(count(page, "<circle"), 2u);
+  EXPECT_EQ(count(page, "class=\"line c5\""), 1u);  // the hollow one
+  EXPECT_NE(page.find("failed: the loss is not finite"), std::string::npos);
+  EXPECT_NE(page.find("left behind"), std::string::npos);
+  EXPECT_NE(page.find(">chosen<"), std::string::npos);
+}
+
+TEST(Scatter, WithoutPointsSaysSo) {
+  EXPECT_NE(scatter_html({"empty", "x", "y", {{NAN, 1, "1", 0, false}}}).find("No data."),
+            std::string::npos);
 }
 
 TEST(Report, OfARunWithoutOldTasksTestsOrSteps) {
