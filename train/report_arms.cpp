@@ -45,8 +45,8 @@ std::string arms_table(const AblateResult& ablation) {
 
 std::string arms_scatter(const AblateResult& ablation) {
   Scatter scatter{
-      "What is kept against what is learnt: mean test accuracy of each arm, by its row "
-      "in the table",
+      "Mean test accuracy of each arm, by its number in the table: naive orange, all together "
+      "green",
       "old accuracy",
       "new accuracy",
       {}};
@@ -89,10 +89,12 @@ std::string points_table(const SearchResult& search) {
 }
 
 std::string points_scatter(const SearchResult& search) {
-  Scatter scatter{"Every point by its row in the table; hollow ones did not run all their steps",
-                  "old accuracy kept, on validation",
-                  "new accuracy, on validation",
-                  {}};
+  Scatter scatter{
+      "Every point on validation: the chosen one green, the Pareto front orange, hollow what did "
+      "not run all its steps; dashed the retention asked for",
+      "old accuracy kept",
+      "new accuracy",
+      {}};
   scatter.least_x = search.recipe.search->retention;
   for (std::size_t i = 0; i < search.points.size(); ++i) {
     const SearchPoint& point = search.points[i];

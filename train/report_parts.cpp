@@ -18,7 +18,7 @@ constexpr std::string_view kStyle = R"(
   --rule: #31363f; --c0: #6ea3f5; --c1: #f0945c; --c2: #56c596; --c3: #c590e8; --c4: #dfb75a; --c5: #a0a9b8;
   --good: #56c596; --bad: #ff8f85; } }
 * { box-sizing: border-box; }
-body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 60rem; background: var(--page); color: var(--ink);
+body { margin: 0 auto; padding: 2rem 1.25rem 4rem; max-width: 68rem; background: var(--page); color: var(--ink);
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
 h1 { font-size: 1.6rem; margin: 0 0 .25rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
 .lead { color: var(--soft); margin: 0 0 1.5rem; }
@@ -28,7 +28,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; line-height: 1.25; } h2 { font-size:
 .card .value { font-size: 1.7rem; font-weight: 650; font-variant-numeric: tabular-nums; line-height: 1.35; }
 .card p { margin: 0; font-size: .85rem; color: var(--soft); }
 .good { color: var(--good); } .bad { color: var(--bad); }
-figure { margin: 0 0 1.25rem; background: var(--card); border: 1px solid var(--rule); border-radius: .6rem;
+figure { margin: 1.25rem 0; background: var(--card); border: 1px solid var(--rule); border-radius: .6rem;
   padding: 1rem 1.1rem .7rem; } figcaption { font-weight: 600; margin-bottom: .4rem; }
 svg { max-width: 100%; height: auto; vertical-align: middle; } .grid line { stroke: var(--rule); }
 .grid text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
