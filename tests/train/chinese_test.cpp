@@ -11,6 +11,7 @@
 #include "tokenizer/tokenizer.h"
 #include "train/augment.h"
 #include "train/replay.h"
+#include "train/trainer.h"
 
 namespace holdfast {
 namespace {
@@ -97,6 +98,55 @@ TEST(Chinese, AugmentationExchangesIdeographsAndLeavesPunctuation) {
     changed += text != example.text ? 1 : 0;
   }
   EXPECT_GT(changed, 30);
+}
+
+// A tiny model learns Chinese news from nothing, then medicine with every kind of help.
+TEST(Chinese, TrainsFromNothingAndThenWithoutForgetting) {
+  const TemporaryFolder folder;
+  const auto path = [&](const std::string& name) { return (folder / name).string(); };
+  BertConfig config;
+  config.vocab_size = tokenizer().size();
+  config.hidden_size = 32;
+  config.layers = 1;
+  config.heads = 2;
+  config.intermediate_size = 64;
+  config.max_positions = 64;
+  config.initializer_range = 0.1;
+  std::filesystem::create_directory(path("fresh"));
+  Model::create(config, DType::f32, 3).save(path("fresh"), "");
+  tokenizer().save(path("fresh"), 64);
+  const auto data = [&](const std::string& name, const chinese::Subject& subject) {
+    DataRecipe recipe;
+    recipe.name = name;
+    recipe.max_length = 64;
+    std::uint64_t seed = 1;
+    for (const auto& [file, texts] :
+         {std::pair(&recipe.train, 240), {&recipe.valid, 60}, {&recipe.test, 100}}) {
+      *file = path(name + std::to_string(seed) + ".csv");
+      write_file(*file, chinese::csv(subject, texts, seed++));
+    }
+    return recipe;
+  };
+  Recipe recipe;
+  recipe.model = path("fresh");
+  recipe.output = path("news");
+  recipe.threads = 1;
+  recipe.fresh = data("新闻", chinese::news());
+  recipe.training.steps = 60;
+  recipe.learning_rate.rate = 5e-3;
+  EXPECT_GT(run_recipe(recipe).fresh().after->accuracy, 0.95);
+
+  recipe.model = path("news/model");
+  recipe.output = path("medical");
+  recipe.old = {recipe.fresh};
+  recipe.fresh = data("医学", chinese::medical());
+  recipe.replay.emplace();
+  recipe.ewc.emplace();
+  recipe.augment = AugmentRecipe{0.1, 0.1, 0, 0, ""};
+  const RunResult result = run_recipe(recipe);
+  EXPECT_GT(result.tasks[0].after->accuracy, 0.95);
+  EXPECT_GT(result.fresh().after->accuracy, 0.95);
+  EXPECT_EQ(result.fresh().after->labels.front(), "心脏科");
 }
 
 }  // namespace
