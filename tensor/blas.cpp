@@ -34,11 +34,6 @@ void require_threaded_openblas() {
   }
 }
 
-// Measured (make bench): on AVX-512 machines oneDNN 2.6 multiplies f32 up to twice as fast as OpenBLAS 0.3.21, which does
-// not know newer CPUs and falls back to AVX2; on AVX2 they are within 10 %. Fixed per instruction set, never a race at run
-// time: bits must not vary. oneDNN has no f64 GEMM.
-bool use_onednn() { return HOLDFAST_ONEDNN && isa() == Isa::avx512; }
-
 int narrow(std::int64_t n) {
   if (n > INT32_MAX) throw std::invalid_argument("[gemm] an extent exceeds 2^31-1");
   return static_cast<int>(n);
@@ -47,6 +42,11 @@ int narrow(std::int64_t n) {
 CBLAS_TRANSPOSE cblas(Trans t) { return t == Trans::yes ? CblasTrans : CblasNoTrans; }
 
 #if HOLDFAST_ONEDNN
+// Measured (make bench): on AVX-512 machines oneDNN 2.6 multiplies f32 up to twice as fast as OpenBLAS 0.3.21, which does
+// not know newer CPUs and falls back to AVX2; on AVX2 they are within 10 %. Fixed per instruction set, never a race at run
+// time: bits must not vary. oneDNN has no f64 GEMM.
+bool use_onednn() { return isa() == Isa::avx512; }
+
 // Blocks signals in this thread. oneDNN's f32 kernels point the stack register into a heap buffer when K is large; a handler
 // that runs then writes its frame below that buffer, over other memory (seen as heap corruption after Ctrl-C).
 class NoSignals {
