@@ -39,6 +39,17 @@ Gain mean_of(const std::vector<Gain>& gains) {
   return mean;
 }
 
+// Whether the measure makes sense on its own, at every rate that naive may choose.
+void check_alone(const Recipe& recipe, const std::string& measure, double rate) {
+  try {
+    if (const std::optional<Recipe> alone = alone_recipe(recipe, measure, rate)) {
+      check_whole(*alone, Toml::table(), measure + " alone");
+    }
+  } catch (const std::runtime_error& error) {
+    throw Refused(fmt::format("ablate: {}", error.what()));
+  }
+}
+
 void check(const Recipe& recipe) {
   if (recipe.old.empty()) {
     throw Refused("ablate needs an [[old]] task: what it measures is how much of it is kept");
@@ -58,12 +69,8 @@ void check(const Recipe& recipe) {
     throw Refused("ablate needs a recipe with a measure: every one of them is off in this one");
   }
   for (const std::string& measure : measures) {
-    if (const auto alone = alone_recipe(recipe, measure, recipe.learning_rate.naive.front())) {
-      try {
-        check_whole(*alone, Toml::table(), "");
-      } catch (const std::runtime_error& error) {
-        throw Refused(fmt::format("ablate: {} alone{}", measure, error.what()));
-      }
+    for (const double rate : recipe.learning_rate.naive) {
+      check_alone(recipe, measure, rate);
     }
   }
 }

@@ -18,6 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kMaxResultBytes = std::int64_t{1} << 30;
+constexpr std::int64_t kMaxSynonymBytes = std::int64_t{1} << 30;
 constexpr std::int64_t kMaxImportanceBytes = std::int64_t{1} << 36;
 
 // What a run reads beside its inputs' texts and weights.
@@ -61,8 +62,12 @@ Arms::Arms(const Inputs& inputs, fs::path folder, Ledger& ledger, const Hooks& h
       digest_(digest_of(inputs)) {}
 
 std::string Arms::key_of(const Recipe& recipe) const {
+  const std::string synonyms = recipe.augment ? recipe.augment->synonyms : "";
+  const std::string words =
+      synonyms.empty() ? "" : '-' + to_hex(hash128(read_file(synonyms, kMaxSynonymBytes)));
   // Threads change no bit, but the times that are compared.
-  return fmt::format("{}-{}-{}-{}", version(), recipe_hash(recipe), digest_, thread_count());
+  return fmt::format("{}-{}-{}-{}{}", version(), recipe_hash(recipe), digest_, thread_count(),
+                     words);
 }
 
 std::optional<RunResult> Arms::read_back(const Recipe& recipe) const {

@@ -108,6 +108,21 @@ void check_still(const Recipe& recipe, const Checker& checker) {
                     "has nothing to merge with: the model at the start has no adapter of its own");
 }
 
+// A stronger pull would throw weights past the old ones and away (RecAdam::check).
+void check_recadam(const Recipe& recipe, const Checker& checker) {
+  if (!recipe.recadam) {
+    return;
+  }
+  const RateRecipe& rate = recipe.learning_rate;
+  const double largest = rate.layer_wise() ? std::max(*rate.bottom, *rate.top) : rate.rate;
+  const double pull = recipe.recadam->pull;
+  checker.refuse_if(
+      !(largest * pull < 2), "recadam",
+      fmt::format("pulls too hard: with pull = {} learning rates must stay below {}, and they go "
+                  "up to {}",
+                  pull, 2 / pull, largest));
+}
+
 void check_splits(const Recipe& recipe, const Checker& checker) {
   const bool searched = recipe.merge && !recipe.merge->weight;
   const bool best = recipe.evaluation.keep_best || recipe.training.early_stop > 0;
@@ -134,6 +149,7 @@ void check_whole(const Recipe& recipe, const Toml& document, const std::string& 
   check_replay(recipe, checker);
   check_still(recipe, checker);
   check_splits(recipe, checker);
+  check_recadam(recipe, checker);
 }
 
 }  // namespace holdfast

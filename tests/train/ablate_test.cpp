@@ -174,6 +174,10 @@ TEST(Ablate, RefusesWhatItCannotMeasure) {
   refuses("needs test of task news", [](Recipe& r) { r.old.front().test.clear(); });
   refuses("needs test of task medical", [](Recipe& r) { r.fresh.test.clear(); });
   refuses("with a measure", [&](Recipe& r) { r = files.plain(); });
+  refuses("recadam alone: recadam pulls too hard", [](Recipe& r) {
+    r.recadam.emplace();
+    r.learning_rate.naive = {1e-4, 1e-3};
+  });
   refuses("at least one", [](Recipe& r) { r.seed = std::numeric_limits<std::int64_t>::max(); });
   EXPECT_FALSE(std::filesystem::exists(files.path("out")));
 }

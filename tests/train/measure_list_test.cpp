@@ -32,7 +32,7 @@ Recipe everything() {
   recipe.evaluation.controller = true;
   recipe.protect.emplace();
   recipe.l2.emplace().weight = 0.1;
-  recipe.recadam.emplace();
+  recipe.recadam.emplace().pull = 100;
   recipe.mixout.emplace();
   recipe.distill.emplace().method = "lwf";
   recipe.gradient.emplace().projection = "a-gem";

@@ -55,5 +55,14 @@ TEST(RecipeCheck, RefusesWhatMakesNoSenseTogether) {
   }
 }
 
+TEST(RecipeCheck, RefusesAPullThatThrowsWeightsAway) {
+  const std::string recipe = kSmall + kOld + "[recadam]\npull = 5000\n[learning_rate]\n";
+  parse(recipe + "rate = 3e-4\n");
+  expect_error<std::runtime_error>("rate", "learning rates must stay below 0.0004, and they go up",
+                                   [&] { parse(recipe + "rate = 4e-4\n"); });
+  expect_error<std::runtime_error>("top", "up to 0.0005",
+                                   [&] { parse(recipe + "bottom = 1e-5\ntop = 5e-4\n"); });
+}
+
 }  // namespace
 }  // namespace holdfast

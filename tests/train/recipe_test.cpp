@@ -60,7 +60,7 @@ TEST(Recipe, WritesWhatParsesBackToTheSame) {
       "[training]\nsteps = 40\nbetas = [0.8, 0.99]\nmemory_budget = \"3MiB\"\n"
       "[learning_rate]\nbottom = 1e-5\ntop = 5e-4\nspacing = \"linear\"\n"
       "[replay]\ncount = 12\nselect = \"random\"\n[ewc]\nsamples = 30\nnormalize = \"max\"\n"
-      "[protect]\nunit = \"neuron\"\n[l2]\nweight = 0.1\n[recadam]\n[mixout]\n"
+      "[protect]\nunit = \"neuron\"\n[l2]\nweight = 0.1\n[recadam]\npull = 100\n[mixout]\n"
       "[distill]\nmethod = \"lwf\"\n[gradient]\nprojection = \"a-gem\"\n"
       "[unfreeze]\nschedule = \"gradual\"\nevery = 4\n[augment]\nswap = 0.1\n"
       "[merge]\nmethod = \"ties\"\nweight = 0.5\n[leave]\nmemory = 0\n"

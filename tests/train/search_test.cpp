@@ -133,12 +133,28 @@ TEST(Search, HalvesFromTheStartAgain) {
 
 TEST(Search, PassesOverAPointWhoseRunFails) {
   const RunFixture files;
-  const Recipe recipe = with_grid(files.plain(), "\"recadam.pull\" = [1.0, 1e9]\nretention = 0.0");
+  const Recipe recipe = with_grid(files.plain(), "\"training.dropout\" = [0.0, 0.1]");
+  std::filesystem::create_directory(files.path("out"));
+  write_file(files.path("out") / "ledger.jsonl", "");
+  write_file(files.path("out") / "point-1", "a file where the run's folder should be");
   const SearchResult result = search_recipe(recipe);
-  EXPECT_EQ(result.chosen, 0U);
-  EXPECT_TRUE(result.points[1].outcome.failed);
-  EXPECT_NE(result.points[1].failure, "");
-  EXPECT_FALSE(result.points[1].front);
+  EXPECT_EQ(result.chosen, 1U);
+  EXPECT_TRUE(result.points[0].outcome.failed);
+  EXPECT_NE(result.points[0].failure.find("point-1"), std::string::npos);
+  EXPECT_FALSE(result.points[0].front);
+  const Json metrics = Json::parse(file_text(files.path("out") / "metrics.json"), "metrics.json");
+  EXPECT_EQ(metrics.at("points").array()[0].at("failed").as_string(), result.points[0].failure);
+  EXPECT_TRUE(metrics.at("points").array()[0].at("new_accuracy").is_null());
+}
+
+TEST(Search, FailsWhenEveryPointFails) {
+  const RunFixture files;
+  const Recipe recipe = with_grid(files.plain(), "\"training.dropout\" = [0.1]");
+  std::filesystem::create_directory(files.path("out"));
+  write_file(files.path("out") / "ledger.jsonl", "");
+  write_file(files.path("out") / "point-1", "a file where the run's folder should be");
+  expect_error<std::runtime_error>("all", "every point failed; the first: arm point-1",
+                                   [&] { search_recipe(recipe); });
 }
 
 TEST(Search, ReadsOtherFilesForThePointsThatNeedThem) {
