@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <set>
 
 #include "base/file.h"
@@ -70,26 +72,36 @@ class Search {
   Recipe at_rung(const SearchPoint& point, std::int64_t divisor) const;
   void choose(const std::vector<std::size_t>& last);
   std::vector<PointOutcome> outcomes_of(const std::vector<std::size_t>& numbers) const;
+  std::vector<std::size_t> best_of(const std::vector<std::size_t>& numbers,
+                                   std::int64_t most) const;
 
   const Hooks& hooks_;
   SearchResult result_;
-  std::string read_;  // what inputs_ are of
+  std::vector<std::size_t> order_;  // of the points, as they run
+  int threads_ = 0;                 // as measured when the first inputs were read
+  std::string read_;                // what inputs_ are of
   std::unique_ptr<Inputs> inputs_;
   std::unique_ptr<Arms> arms_;
   std::unique_ptr<ArmsFolder> output_;
 };
 
-// All files of all points, before anything runs.
+// All files of all points, before anything runs. Points that read the same stand together from here
+// on, so that it is read once.
 void Search::read_all() {
-  std::set<std::string> done;
+  std::map<std::string, std::vector<std::size_t>> groups;
+  for (std::size_t i = 0; i < result_.points.size(); ++i) {
+    groups[what_is_read(result_.points[i].recipe)].push_back(i);
+  }
   std::int64_t fewest = 0;
-  for (const SearchPoint& point : result_.points) {
-    if (done.insert(what_is_read(point.recipe)).second) {
+  for (const auto& [read, numbers] : groups) {
+    for (const std::size_t number : numbers) {
+      const SearchPoint& point = result_.points[number];
       open(point.recipe);
+      check_memories(point);
+      const std::int64_t steps = resolve(point.recipe, *inputs_).training.steps;
+      fewest = fewest == 0 ? steps : std::min(fewest, steps);
+      order_.push_back(number);
     }
-    check_memories(point);
-    const std::int64_t steps = resolve(point.recipe, *inputs_).training.steps;
-    fewest = fewest == 0 ? steps : std::min(fewest, steps);
   }
   result_.rungs = halving_plan(std::ssize(result_.points), result_.recipe.search->halving, fewest);
 }
@@ -114,13 +126,16 @@ void Search::open(const Recipe& point) {
   }
   arms_.reset();
   inputs_.reset();
-  inputs_ = std::make_unique<Inputs>(open_inputs(point, hooks_));
+  Recipe recipe = point;
+  recipe.threads = threads_ > 0 ? threads_ : recipe.threads;
+  inputs_ = std::make_unique<Inputs>(open_inputs(recipe, hooks_));
+  threads_ = thread_count();
   read_ = read;
 }
 
 Recipe Search::at_rung(const SearchPoint& point, std::int64_t divisor) const {
   Recipe recipe = point.recipe;
-  recipe.threads = thread_count();
+  recipe.threads = threads_;
   recipe.training.steps =
       std::max<std::int64_t>(resolve(recipe, *inputs_).training.steps / divisor, 1);
   return resolve(recipe, *inputs_);
@@ -173,27 +188,33 @@ std::vector<PointOutcome> Search::outcomes_of(const std::vector<std::size_t>& nu
   return outcomes;
 }
 
-void Search::climb() {
-  std::vector<std::size_t> alive(result_.points.size());
-  for (std::size_t i = 0; i < alive.size(); ++i) {
-    alive[i] = i;
+// The best of these points, in the order in which they run.
+std::vector<std::size_t> Search::best_of(const std::vector<std::size_t>& numbers,
+                                         std::int64_t most) const {
+  std::set<std::size_t> best;
+  for (const std::size_t i : ranked(outcomes_of(numbers), result_.recipe.search->retention)) {
+    if (std::ssize(best) < most && !result_.points[numbers[i]].outcome.failed) {
+      best.insert(numbers[i]);
+    }
   }
+  std::vector<std::size_t> out;
+  std::copy_if(order_.begin(), order_.end(), std::back_inserter(out),
+               [&](std::size_t number) { return best.contains(number); });
+  return out;
+}
+
+void Search::climb() {
+  std::vector<std::size_t> alive = order_;
   for (std::size_t rung = 0; rung < result_.rungs.size(); ++rung) {
     if (rung > 0) {
-      std::vector<std::size_t> best;
-      for (const std::size_t i : ranked(outcomes_of(alive), result_.recipe.search->retention)) {
-        if (std::ssize(best) < result_.rungs[rung].points &&
-            !result_.points[alive[i]].outcome.failed) {
-          best.push_back(alive[i]);
-        }
-      }
-      std::sort(best.begin(), best.end());
-      alive = std::move(best);
+      std::sort(alive.begin(), alive.end());  // of equal ones the earlier goes on
+      alive = best_of(alive, result_.rungs[rung].points);
     }
     for (const std::size_t number : alive) {
       run(number, rung);
     }
   }
+  std::sort(alive.begin(), alive.end());
   choose(alive);
 }
 
@@ -202,8 +223,9 @@ void Search::choose(const std::vector<std::size_t>& last) {
   const double needed = result_.recipe.search->retention;
   const std::vector<std::size_t> order = ranked(outcomes, needed);
   if (order.empty() || outcomes[order.front()].failed) {
-    throw std::runtime_error("search: every point failed; the first: " +
-                             result_.points.front().failure);
+    const auto first = std::find_if(result_.points.begin(), result_.points.end(),
+                                    [](const SearchPoint& point) { return point.outcome.failed; });
+    throw std::runtime_error("search: every point failed; the first: " + first->failure);
   }
   const std::vector<bool> front = pareto_front(outcomes);
   for (std::size_t i = 0; i < last.size(); ++i) {

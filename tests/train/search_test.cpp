@@ -157,12 +157,23 @@ TEST(Search, FailsWhenEveryPointFails) {
                                    [&] { search_recipe(recipe); });
 }
 
-TEST(Search, ReadsOtherFilesForThePointsThatNeedThem) {
+TEST(Search, ReadsOtherFilesOnceForThePointsThatNeedThem) {
   const RunFixture files;
-  const Recipe recipe = with_grid(files.plain(), "\"new.max_length\" = [8, 16]\nretention = 0.0");
-  const SearchResult result = search_recipe(recipe);
-  EXPECT_EQ(result.points[0].recipe.fresh.max_length, 8);
-  EXPECT_FALSE(result.points[0].outcome.failed || result.points[1].outcome.failed);
+  const Recipe recipe =
+      with_grid(files.plain(),
+                "\"training.dropout\" = [0.0, 0.1]\n\"new.max_length\" = [8, 16]\n"
+                "retention = 0.0");
+  Notices notices;
+  int reads = 0;
+  notices.hooks.progress = [&](const Progress& progress) {
+    reads += progress.phase == "read" && progress.done == 0;
+  };
+  const SearchResult result = search_recipe(recipe, notices.hooks);
+  EXPECT_EQ(result.points[2].recipe.fresh.max_length, 8);
+  for (const SearchPoint& point : result.points) {
+    EXPECT_FALSE(point.outcome.failed) << point.failure;
+  }
+  EXPECT_LE(reads, 5);  // both before anything runs, both to run, and perhaps the chosen one's
 }
 
 TEST(Search, GoesOnWhereItWasStopped) {
