@@ -33,8 +33,9 @@ std::string digest_of(const Inputs& inputs) {
   return to_hex(hasher.digest());
 }
 
+// All but the numbers: weights, importance and texts.
 void remove_models(const fs::path& folder) {
-  for (const char* name : {"model", "adapter"}) {
+  for (const char* name : {"model", "adapter", "replay.csv"}) {
     fs::remove_all(folder / name);
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {

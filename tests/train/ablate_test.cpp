@@ -55,6 +55,7 @@ TEST(Ablate, RunsEachMeasureAloneOverSeeds) {
   for (const char* left : {"model", "importance.safetensors", "memory.csv"}) {
     EXPECT_FALSE(std::filesystem::exists(arm / left)) << left;
   }
+  EXPECT_FALSE(std::filesystem::exists(files.path("out") / "seed-8/alone-replay/replay.csv"));
 }
 
 // Two values a < b: mean, and half the width is t_1 |b - a| / 2 with t_1 = 12.7062.
