@@ -179,7 +179,7 @@ double mean_test_accuracy(const RunResult& run, bool old) {
 }
 
 double overhead_of(const RunResult& run, const RunResult& naive) {
-  return run.seconds.computing() / naive.seconds.plain() - 1;
+  return run.seconds.computing() / naive.seconds.computing() - 1;
 }
 
 void check_arms(const Recipe& recipe, std::int64_t seeds) {

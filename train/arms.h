@@ -77,7 +77,8 @@ std::size_t choose_naive(const std::vector<RunResult>& runs);
 double new_valid_accuracy(const RunResult& run);
 /// Mean test accuracy after training of the old tasks, or of the new one; 0 without test splits.
 double mean_test_accuracy(const RunResult& run, bool old);
-/// Seconds of all that the run computes / those of naive without its watching of old tasks - 1.
+/// Seconds of all that the run computes (Seconds::computing) / those of naive - 1. Both watch all
+/// tasks.
 double overhead_of(const RunResult& run, const RunResult& naive);
 
 /// Throws Refused when there are less than one seed, too many, or a list of naive rates and no

@@ -79,6 +79,7 @@ SeedComparison compare_seed(const Recipe& recipe, const CompareOptions& options,
   seed.overhead_per_token = (1 + seed.overhead) * static_cast<double>(naive.tokens) /
                                 static_cast<double>(seed.recipe.tokens) -
                             1;
+  seed.overhead_unwatched = seed.recipe.seconds.computing() / naive.seconds.plain() - 1;
   if (options.leave_one_out) {
     for (const std::string& measure : measures_of(recipe)) {
       seed.leave_one_out.push_back(worth_of(measure, seed, arms));
@@ -133,6 +134,7 @@ Json seed_json(const SeedComparison& seed) {
   }
   return Json::object({{"seed", seed.seed},
                        {"overhead", seed.overhead},
+                       {"overhead_unwatched", seed.overhead_unwatched},
                        {"overhead_per_token", seed.overhead_per_token},
                        {"naive", with_rate(seed.chosen_naive())},
                        {"recipe", metrics_json(seed.recipe)},

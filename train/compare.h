@@ -41,10 +41,10 @@ struct SeedComparison {
   std::size_t chosen = 0;  // naive: the best new validation accuracy; of equal ones the lower rate
   RunResult recipe;
   std::vector<MeasureWorth> leave_one_out;
-  /// Seconds of all that the recipe computes (Seconds::computing) / those of the chosen naive arm
-  /// without its watching of old tasks (Seconds::plain) - 1.
-  double overhead = 0;
+  double overhead = 0;            // of the recipe's time over the chosen naive arm's (overhead_of)
   double overhead_per_token = 0;  // the same a token trained on
+  /// Over that of a naive arm that never looked at the old tasks (Seconds::plain).
+  double overhead_unwatched = 0;
   std::optional<Bounds> bounds;
 
   const RunResult& chosen_naive() const { return naive[chosen]; }

@@ -47,9 +47,10 @@ TEST(Ablate, RunsEachMeasureAloneOverSeeds) {
   EXPECT_FALSE(ewc.runs[0].run.recipe.replay);
   EXPECT_EQ(ewc.runs[0].run.recipe.learning_rate.rate, 3e-3);
   EXPECT_EQ(result.arms[0].overhead.mean, 0);
-  EXPECT_NEAR(ewc.runs[0].overhead,
-              ewc.runs[0].run.seconds.computing() / result.arms[0].runs[0].run.seconds.plain() - 1,
-              1e-12);
+  EXPECT_NEAR(
+      ewc.runs[0].overhead,
+      ewc.runs[0].run.seconds.computing() / result.arms[0].runs[0].run.seconds.computing() - 1,
+      1e-12);
   const std::filesystem::path arm = files.path("out") / "seed-8/alone-ewc";
   EXPECT_TRUE(std::filesystem::exists(arm / "result.json"));
   for (const char* left : {"model", "importance.safetensors", "memory.csv"}) {

@@ -34,6 +34,8 @@ TEST(Compare, RunsEveryArmFromTheSameStart) {
   EXPECT_EQ(seed.leave_one_out[2].without.recipe.learning_rate.rate,
             seed.chosen_naive().recipe.learning_rate.rate);
   EXPECT_NEAR(1 + seed.overhead,
+              seed.recipe.seconds.computing() / seed.chosen_naive().seconds.computing(), 1e-12);
+  EXPECT_NEAR(1 + seed.overhead_unwatched,
               seed.recipe.seconds.computing() / seed.chosen_naive().seconds.plain(), 1e-12);
   EXPECT_GT(seed.chosen_naive().seconds.evaluate_old, 0);
   EXPECT_NEAR(seed.chosen_naive().seconds.plain(),
