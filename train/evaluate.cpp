@@ -6,6 +6,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "train/features.h"
+
 namespace holdfast {
 namespace {
 
@@ -23,31 +25,16 @@ double log_sum_exp(std::span<const double> z) {
 
 std::vector<double> logits_of(Model& model, const Head& head, std::span<const Sample> samples,
                               const EvaluationProgress& progress, std::int64_t batch_tokens) {
-  const NoGrad no_grad;
   std::vector<double> logits;
   logits.reserve(samples.size() * head.labels.size());
-  std::vector<TokenSpan> texts;
-  std::int64_t all_tokens = 0;
-  for (std::size_t begin = 0; begin < samples.size();) {
-    texts.clear();
-    std::int64_t tokens = 0;
-    std::size_t end = begin;
-    do {
-      const Sample& sample = samples[end++];
-      texts.push_back({sample.ids, sample.type_ids, static_cast<std::int32_t>(texts.size())});
-      tokens += static_cast<std::int64_t>(sample.ids.size());
-    } while (end < samples.size() &&
-             tokens + static_cast<std::int64_t>(samples[end].ids.size()) <= batch_tokens);
-    const Batch batch = pack(texts);
-    const Var pooled = model.pool(model.encode(batch), batch);
-    const std::vector<double> values = model.logits(pooled, head).value().to_vector();
-    logits.insert(logits.end(), values.begin(), values.end());
-    all_tokens += tokens;
-    begin = end;
-    if (progress) {
-      progress(static_cast<std::int64_t>(end), all_tokens);
-    }
-  }
+  for_each_pooled(model, samples, batch_tokens,
+                  [&](const Var& pooled, std::int64_t texts, std::int64_t tokens) {
+                    const std::vector<double> z = model.logits(pooled, head).value().to_vector();
+                    logits.insert(logits.end(), z.begin(), z.end());
+                    if (progress) {
+                      progress(texts, tokens);
+                    }
+                  });
   const auto broken =
       std::find_if(logits.begin(), logits.end(), [](double z) { return !std::isfinite(z); });
   if (broken != logits.end()) {
