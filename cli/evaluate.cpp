@@ -43,10 +43,10 @@ void print_evaluation(const Evaluation& result) {
 int run(Options& options, const Common& common) {
   LoadedModel loaded = load_model(options.model, common);
   const Head& head = head_of(loaded.model, options.task);
-  options.data.name = head.task;
+  options.data.name = options.task.empty() ? head.task : options.task;
   options.data.max_length = length_for(loaded.model, options.data.max_length);
-  const std::vector<Sample> samples =
-      read_samples(options.file, options.data, head.labels, loaded.tokenizer);
+  const std::vector<Sample> samples = read_samples(
+      options.file, options.data, classes_of(head, options.data.name), loaded.tokenizer);
   return working([&] {
     use_threads(0);
     Progress progress(common.quiet);

@@ -30,15 +30,16 @@ struct Options {
 std::vector<Sample> chosen_samples(const Options& options, ImportanceKind kind, const Head& head,
                                    const Tokenizer& tokenizer) {
   const bool labelled = kind == ImportanceKind::empirical;
+  const TaskClasses classes = classes_of(head, options.task);
   std::vector<Example> examples = read_examples(options.file, columns_of(options.data, labelled));
   std::vector<Example> chosen;
   for (const std::int64_t index :
        fisher_samples(static_cast<std::int64_t>(examples.size()), options.samples,
                       static_cast<std::uint64_t>(options.seed))) {
     chosen.push_back(std::move(examples[static_cast<std::size_t>(index)]));
-    if (chosen.back().label.empty()) chosen.back().label = head.labels.front();  // not used
+    if (chosen.back().label.empty()) chosen.back().label = classes.labels.front();  // not used
   }
-  return to_samples(chosen, options.data, options.file, head.labels, tokenizer);
+  return to_samples(chosen, options.data, options.file, classes.labels, tokenizer, classes.first);
 }
 
 void print_result(const Importance& result, const Options& options, bool json) {

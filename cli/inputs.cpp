@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "cli/progress.h"
+#include "train/heads.h"
 
 namespace holdfast::cli {
 
@@ -68,7 +69,7 @@ const Head& head_of(const Model& model, const std::string& task) {
     throw std::runtime_error(
         "the model has no classification head; train one with `holdfast train`");
   if (task.empty() && model.heads().size() == 1) return model.heads().front();
-  if (const Head* head = model.head(task)) return *head;
+  if (const Head* head = head_of_task(model, task)) return *head;
   std::string known;
   for (const Head& head : model.heads()) known += (known.empty() ? "" : ", ") + head.task;
   throw std::runtime_error(

@@ -163,13 +163,18 @@ Model Model::create(const BertConfig& config, DType dtype, std::uint64_t seed) {
 }
 
 void Model::add_head(const std::string& task, const std::vector<std::string>& labels,
-                     std::uint64_t seed) {
+                     std::uint64_t seed, std::vector<LabelBlock> blocks) {
   check_head(*this, task);
   if (labels.empty() || std::set(labels.begin(), labels.end()).size() != labels.size()) {
     throw std::invalid_argument("[model] the labels of \"" + utf8::printable(task) +
                                 "\" are none or not unique");
   }
-  heads_.push_back({.task = task, .labels = labels});
+  Head head{.task = task, .labels = labels, .blocks = std::move(blocks)};
+  if (!head.blocks_fit()) {
+    throw std::invalid_argument("[model] the blocks of \"" + utf8::printable(task) +
+                                "\" have not as many labels as the head");
+  }
+  heads_.push_back(std::move(head));
   rebuild();
   for (const NamedSlice& slice : arena_->slices()) {
     if (slice.task == task) initialize(slice, seed);
@@ -213,6 +218,12 @@ std::string Model::file_name(const NamedSlice& slice, std::string_view task) {
 void Model::set_dropout(double p) {
   if (!(p >= 0.0 && p < 1.0)) throw std::invalid_argument("[model] dropout must be in [0, 1)");
   config_.hidden_dropout = config_.attention_dropout = config_.classifier_dropout = p;
+}
+
+bool Head::blocks_fit() const {
+  std::size_t count = 0;
+  for (const LabelBlock& block : blocks) count += block.labels.size();
+  return blocks.empty() || count == labels.size();
 }
 
 const Head* Model::head(std::string_view task) const {

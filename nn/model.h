@@ -31,10 +31,19 @@ struct DropoutPlan {
 /// audits).
 using ActivationTrace = std::vector<std::pair<std::string, Tensor>>;
 
+/// What one task has of a head that grew task by task.
+struct LabelBlock {
+  std::string task;                 // "news"; of tasks that share their classes "news+blogs"
+  std::vector<std::string> labels;  // as its texts have them
+};
+
 struct Head {
   std::string task;
-  std::vector<std::string> labels;
+  std::vector<std::string> labels;  // unique
+  /// Whose the labels are, in their order. None: every task of the head has all of them.
+  std::vector<LabelBlock> blocks{};
   std::size_t weight = 0, bias = 0;  // indices into the arena
+  bool blocks_fit() const;           // there are none, or they have as many labels
   std::string slice_name(std::string_view kind) const {
     return "heads." + task + '.' + std::string(kind);
   }
@@ -62,9 +71,9 @@ class Model {
 
   /// Adds a fresh head. The arena is rebuilt: values and what is frozen are kept, at their offsets,
   /// gradients and references into it are lost. Throws std::invalid_argument if the task exists or
-  /// has no name, or the labels are none or not unique.
-  void add_head(const std::string& task, const std::vector<std::string>& labels,
-                std::uint64_t seed);
+  /// has no name, the labels are none or not unique, or the blocks have not as many.
+  void add_head(const std::string& task, const std::vector<std::string>& labels, std::uint64_t seed,
+                std::vector<LabelBlock> blocks = {});
   /// Rebuilds the arena as add_head() does. Throws std::invalid_argument if `from` is not there or
   /// `to` is.
   void rename_head(const std::string& from, const std::string& to);

@@ -78,6 +78,18 @@ AdapterConfig read_adapter(const Json& json) {
   return adapter;
 }
 
+std::vector<std::string> read_labels(const Json& json) {
+  std::vector<std::string> labels;
+  for (const Json& label : json.array()) labels.push_back(label.as_string());
+  return labels;
+}
+
+Json labels_json(const std::vector<std::string>& labels) {
+  Json json = Json::list();
+  for (const std::string& label : labels) json.push_back(label);
+  return json;
+}
+
 HeadList read_head_list(const std::filesystem::path& path) {
   const Json json = Json::parse(read_file(path, kMaxHeadsFile), utf8::printable(path.string()));
   const std::int64_t version = json.at("version").as_int64();
@@ -88,7 +100,13 @@ HeadList read_head_list(const std::filesystem::path& path) {
   for (const Json& head : json.at("heads").array()) {
     Head& out = list.heads.emplace_back();
     out.task = head.at("task").as_string();
-    for (const Json& label : head.at("labels").array()) out.labels.push_back(label.as_string());
+    out.labels = read_labels(head.at("labels"));
+    if (const Json* blocks = head.find("blocks")) {
+      for (const Json& block : blocks->array()) {
+        out.blocks.push_back({block.at("task").as_string(), read_labels(block.at("labels"))});
+      }
+      if (!out.blocks_fit()) throw blocks->error("must have as many labels as the head");
+    }
     std::vector<std::string> sorted = out.labels;
     std::sort(sorted.begin(), sorted.end());
     if (out.task.empty() || out.labels.empty() ||
@@ -307,9 +325,13 @@ void Model::save(const std::filesystem::path& directory, std::string_view task) 
   }
   Json list = Json::list();
   for (const Head& each : heads_) {
-    Json labels = Json::list();
-    for (const std::string& label : each.labels) labels.push_back(label);
-    list.push_back(Json::object({{"task", each.task}, {"labels", std::move(labels)}}));
+    Json head = Json::object({{"task", each.task}, {"labels", labels_json(each.labels)}});
+    Json blocks = Json::list();
+    for (const LabelBlock& block : each.blocks) {
+      blocks.push_back(Json::object({{"task", block.task}, {"labels", labels_json(block.labels)}}));
+    }
+    if (!each.blocks.empty()) head.set("blocks", std::move(blocks));
+    list.push_back(std::move(head));
   }
   // Version 2 says: a reader that does not know adapters must not compute with the base alone.
   Json json = Json::object(

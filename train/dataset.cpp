@@ -90,11 +90,13 @@ void check_limits(const Recipe& recipe, const Model& model, const Tokenizer& tok
 void notice_missing_classes(const TaskData& task, const std::vector<Sample>& samples,
                             const std::string& file, Notices& notices) {
   std::vector<std::string> missing;
-  for (std::size_t k = 0; k < task.labels.size(); ++k) {
-    const auto is_k = [k](const Sample& s) { return static_cast<std::size_t>(s.label) == k; };
+  std::int32_t k = task.classes.first;
+  for (const std::string& label : task.classes.labels) {
+    const auto is_k = [k](const Sample& s) { return s.label == k; };
     if (std::none_of(samples.begin(), samples.end(), is_k)) {
-      missing.push_back(task.labels[k]);
+      missing.push_back(label);
     }
+    ++k;
   }
   if (!missing.empty()) {
     notices.push_back(
@@ -160,20 +162,14 @@ void encode(std::string_view text, std::string_view pair, const DataRecipe& data
 
 std::vector<Sample> to_samples(std::span<const Example> examples, const DataRecipe& data,
                                const std::string& file, const std::vector<std::string>& labels,
-                               const Tokenizer& tokenizer) {
+                               const Tokenizer& tokenizer, std::int32_t first) {
   std::unordered_map<std::string, std::int32_t> index;
   for (std::size_t k = 0; k < labels.size(); ++k) {
-    index.emplace(labels[k], static_cast<std::int32_t>(k));
-  }
-  const std::string told_apart = data.name + ':';  // a label that two tasks of one head have
-  for (std::size_t k = 0; k < labels.size(); ++k) {
-    if (labels[k].starts_with(told_apart)) {
-      index.emplace(labels[k].substr(told_apart.size()), static_cast<std::int32_t>(k));
-    }
+    index.emplace(labels[k], first + static_cast<std::int32_t>(k));
   }
   for (std::size_t k = 0; k < labels.size(); ++k) {  // transformers' names for nameless classes
     if (labels[k] == "LABEL_" + std::to_string(k)) {
-      index.emplace(std::to_string(k), static_cast<std::int32_t>(k));
+      index.emplace(std::to_string(k), first + static_cast<std::int32_t>(k));
     }
   }
   std::vector<Sample> samples(examples.size());
@@ -203,10 +199,9 @@ std::vector<Sample> to_samples(std::span<const Example> examples, const DataReci
 }
 
 std::vector<Sample> read_samples(const std::filesystem::path& file, const DataRecipe& data,
-                                 const std::vector<std::string>& labels,
-                                 const Tokenizer& tokenizer) {
+                                 const TaskClasses& classes, const Tokenizer& tokenizer) {
   const std::vector<Example> examples = read_examples(file, columns_of(data));
-  return to_samples(examples, data, file.string(), labels, tokenizer);
+  return to_samples(examples, data, file.string(), classes.labels, tokenizer, classes.first);
 }
 
 Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
@@ -245,14 +240,17 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
     if (!old) {
       heads = prepare_heads(model, recipe, old_heads, new_labels(*data, task.examples), notices);
     }
-    task.labels = (old ? head_of_task(model, task.name) : model.head(heads.back().now))->labels;
-    task.train = to_samples(task.examples, *data, data->train, task.labels, tokenizer);
+    const Head& head = *(old ? head_of_task(model, task.name) : model.head(heads.back().now));
+    task.labels = head.labels;
+    task.classes = classes_of(head, task.name);
+    task.train = to_samples(task.examples, *data, data->train, task.classes.labels, tokenizer,
+                            task.classes.first);
     notice_empty_texts(task.train, *data, data->train, notices);
     for (const auto& [file, samples] :
          {std::pair(&data->valid, &task.valid), {&data->test, &task.test}}) {
       tell(*file);
       if (!file->empty()) {
-        *samples = read_samples(*file, *data, task.labels, tokenizer);
+        *samples = read_samples(*file, *data, task.classes, tokenizer);
         notice_empty_texts(*samples, *data, *file, notices);
         notice_missing_classes(task, *samples, *file, notices);
       }

@@ -28,6 +28,7 @@ struct TaskData {
   bool old = false;
   TaskHeads heads;
   std::vector<std::string> labels;  // of its head, in order
+  TaskClasses classes;              // which of them its texts have
   std::vector<Sample> train, valid, test;
   std::vector<Example> examples;
   // Of an old task whose training texts are gone, what an earlier run left (train/inherit.h):
@@ -69,14 +70,14 @@ std::vector<std::string> sorted_labels(std::span<const Example> examples);
 void encode(std::string_view text, std::string_view pair, const DataRecipe& data,
             const Tokenizer& tokenizer, Sample& sample);
 
-/// Tokenises examples whose labels are among `labels`; in parallel, in order.
+/// Tokenises examples whose labels are among `labels`, the first of which is class `first`; in
+/// parallel, in order.
 std::vector<Sample> to_samples(std::span<const Example> examples, const DataRecipe& data,
                                const std::string& file, const std::vector<std::string>& labels,
-                               const Tokenizer& tokenizer);
+                               const Tokenizer& tokenizer, std::int32_t first = 0);
 
-/// One file for `evaluate` and `fisher`: read, checked and tokenised for a head.
+/// One file for a task: read, checked and tokenised.
 std::vector<Sample> read_samples(const std::filesystem::path& file, const DataRecipe& data,
-                                 const std::vector<std::string>& labels,
-                                 const Tokenizer& tokenizer);
+                                 const TaskClasses& classes, const Tokenizer& tokenizer);
 
 }  // namespace holdfast

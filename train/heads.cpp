@@ -75,28 +75,29 @@ std::string shared_head(Model& model, const Recipe& recipe, const std::string& o
   return name;
 }
 
-// The old labels, then the new ones; both with their task's name when one is in both.
-std::vector<std::string> all_labels(const Head& old, const std::string& task,
-                                    const std::vector<std::string>& labels) {
-  const bool told_apart = std::any_of(labels.begin(), labels.end(), [&](const std::string& label) {
-    return std::find(old.labels.begin(), old.labels.end(), label) != old.labels.end();
-  });
-  std::vector<std::string> all;
-  const bool first = old.task.find('+') == std::string::npos;  // not yet shared: plain labels
-  for (const std::string& label : old.labels) {
-    all.push_back(told_apart && first ? old.task + ':' + label : label);
+// Names of a head's classes: the blocks' labels, all with their task's name unless they are unique
+// without.
+std::vector<std::string> class_names(const std::vector<LabelBlock>& blocks) {
+  std::vector<std::string> plain, told_apart;
+  for (const LabelBlock& block : blocks) {
+    for (const std::string& label : block.labels) {
+      plain.push_back(label);
+      told_apart.push_back(block.task + ':' + label);
+    }
   }
-  for (const std::string& label : labels) {
-    all.push_back(told_apart ? task + ':' + label : label);
-  }
-  return all;
+  const bool unique = std::set(plain.begin(), plain.end()).size() == plain.size();
+  return unique ? plain : told_apart;
 }
 
 std::string grown_head(Model& model, const Recipe& recipe, const std::string& old,
                        const std::vector<std::string>& labels) {
   const std::string name = old + '+' + recipe.fresh.name;
-  model.add_head(name, all_labels(*model.head(old), recipe.fresh.name, labels),
-                 static_cast<std::uint64_t>(recipe.seed));
+  std::vector<LabelBlock> blocks = model.head(old)->blocks;
+  if (blocks.empty()) {
+    blocks.push_back({old, model.head(old)->labels});
+  }
+  blocks.push_back({recipe.fresh.name, labels});
+  model.add_head(name, class_names(blocks), static_cast<std::uint64_t>(recipe.seed), blocks);
   ParameterArena& arena = model.arena();
   for (const auto& [from, to] : {std::pair{model.head(old)->weight, model.head(name)->weight},
                                  {model.head(old)->bias, model.head(name)->bias}}) {
@@ -106,15 +107,30 @@ std::string grown_head(Model& model, const Recipe& recipe, const std::string& ol
   return name;
 }
 
+// Whether a head or block of this name, as "news+medical", is of the task.
+bool is_of_task(std::string_view name, std::string_view task) {
+  return fmt::format("+{}+", name).find(fmt::format("+{}+", task)) != std::string::npos;
+}
+
 }  // namespace
+
+TaskClasses classes_of(const Head& head, std::string_view task) {
+  std::int32_t first = 0;
+  for (const LabelBlock& block : head.blocks) {
+    if (is_of_task(block.task, task)) {
+      return {block.labels, first};
+    }
+    first += static_cast<std::int32_t>(block.labels.size());
+  }
+  return {head.labels, 0};
+}
 
 const Head* head_of_task(const Model& model, std::string_view task) {
   if (const Head* own = model.head(task)) {
     return own;
   }
-  const std::string part = fmt::format("+{}+", task);
   for (const Head& head : model.heads()) {
-    if (fmt::format("+{}+", head.task).find(part) != std::string::npos) {
+    if (is_of_task(head.task, task)) {
       return &head;
     }
   }

@@ -19,7 +19,7 @@ std::runtime_error missing(const char* table, const TaskData& task, const std::s
 
 bool has_rows_of(const std::filesystem::path& file, const TaskData& task, bool only) {
   try {
-    read_memory(file, task.name, task.labels, only);
+    read_memory(file, task.name, task.classes.labels, only);
     return true;
   } catch (const std::runtime_error&) {
     return false;
@@ -42,8 +42,9 @@ void take_memory(TaskData& task, std::int32_t number, const DataRecipe& data, co
                   "no earlier run has left texts of it beside the model: give "
                   "replay.memory");
   }
-  StoredMemory stored = read_memory(file, task.name, task.labels, only);
-  task.kept_samples = to_samples(stored.examples, data, file.string(), task.labels, tokenizer);
+  StoredMemory stored = read_memory(file, task.name, task.classes.labels, only);
+  task.kept_samples = to_samples(stored.examples, data, file.string(), task.classes.labels,
+                                 tokenizer, task.classes.first);
   for (Sample& sample : task.kept_samples) {
     sample.task = number;
   }

@@ -96,7 +96,7 @@ Model with_all_heads(std::span<const MergeModel* const> models) {
   Model out = models.front()->model->clone();
   for (const MergeModel* each : models.subspan(1)) {
     for (const Head& head : each->model->heads()) {
-      if (out.head(head.task) == nullptr) out.add_head(head.task, head.labels, 0);
+      if (out.head(head.task) == nullptr) out.add_head(head.task, head.labels, 0, head.blocks);
     }
     for (const NamedSlice& slice : each->model->arena().slices()) {
       out.arena().value(*out.arena().find(slice.name)).copy_from(each->model->arena().value(slice));

@@ -157,11 +157,10 @@ class MemoryReader {
     throw std::runtime_error(fmt::format("{}:{}: {}", where_, line, what));
   }
 
-  // As to_samples() understands labels: a class of the head, one that the task's name tells apart,
-  // or a number where classes have no names.
+  // As to_samples() understands labels: a number, too, where classes have no names.
   bool known(const std::string& label) const {
     return std::any_of(labels_.begin(), labels_.end(), [&](const std::string& of_head) {
-      return of_head == label || of_head == task_ + ':' + label || of_head == "LABEL_" + label;
+      return of_head == label || of_head == "LABEL_" + label;
     });
   }
 

@@ -132,7 +132,6 @@ TEST(Replay, AFileOfTextsAndLabelsIsAMemory) {
   const auto path = memory_file(files, "text,label\none,1\n");
   EXPECT_EQ(read_memory(path, "news", {"LABEL_0", "LABEL_1"}, true).examples.size(), 1U);
   EXPECT_EQ(read_memory(path, "news", {"1", "2"}, true).examples.size(), 1U);
-  EXPECT_EQ(read_memory(path, "news", {"law:1", "news:1"}, true).examples.size(), 1U);
 }
 
 TEST(Replay, RefusesABrokenMemory) {

@@ -63,7 +63,8 @@ TEST(Trainer, SavesAModelOfAllHeadsThatPredictsAsMeasured) {
     const DataRecipe& data = task.old ? result.recipe.old[0] : result.recipe.fresh;
     const Head* head = model.head(task.name);
     ASSERT_NE(head, nullptr) << task.name;
-    const std::vector<Sample> test = read_samples(data.test, data, head->labels, tokenizer);
+    const std::vector<Sample> test =
+        read_samples(data.test, data, classes_of(*head, task.name), tokenizer);
     EXPECT_EQ(evaluate(model, *head, test).predictions, task.after->predictions);
   }
 }
