@@ -73,6 +73,14 @@ void check_replay(const Recipe& recipe, const Checker& checker) {
                     "needs [replay]: der++ keeps the old model's answers to the memory's texts");
   checker.refuse_if(recipe.replay && recipe.replay->share == 0 && !needs_memory, "replay",
                     "has share = 0: no text of the memory would ever be used");
+  const bool another_end =
+      recipe.evaluation.keep_best || recipe.training.early_stop > 0 || recipe.merge;
+  checker.refuse_if(recipe.leave.path && another_end, "leave",
+                    "has path = true: synaptic intelligence divides by the way from the first step "
+                    "to the last, and keep_best, early_stop and merge keep another model");
+  checker.refuse_if(recipe.leave.path && recipe.replay, "leave",
+                    "has path = true: synaptic intelligence follows the gradient of the new task "
+                    "alone, and [replay] mixes old texts into it");
   checker.refuse_if(
       recipe.leave.path && (recipe.adapter || recipe.gradient || recipe.mixout || recipe.distill),
       "leave",
