@@ -19,19 +19,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMaxResultBytes = std::int64_t{1} << 30;
 constexpr std::int64_t kMaxSynonymBytes = std::int64_t{1} << 30;
-constexpr std::int64_t kMaxImportanceBytes = std::int64_t{1} << 36;
-
-// What a run reads beside its inputs' texts and weights.
-std::string digest_of(const Inputs& inputs) {
-  Hasher hasher;
-  hasher.update(inputs.digest());
-  for (const TaskData& task : inputs.tasks) {
-    if (!task.importance.empty()) {
-      hasher.update(read_file(task.importance, kMaxImportanceBytes));
-    }
-  }
-  return to_hex(hasher.digest());
-}
 
 // All but the numbers: weights, importance and texts.
 void remove_models(const fs::path& folder) {
@@ -60,7 +47,7 @@ Arms::Arms(const Inputs& inputs, fs::path folder, Ledger& ledger, const Hooks& h
       ledger_(ledger),
       hooks_(hooks),
       options_(options),
-      digest_(digest_of(inputs)) {}
+      digest_(inputs.digest()) {}
 
 std::string Arms::key_of(const Recipe& recipe) const {
   const std::string synonyms = recipe.augment ? recipe.augment->synonyms : "";

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "base/file.h"
 #include "base/parallel.h"
 #include "base/utf8.h"
 #include "tensor/cpu.h"
@@ -16,6 +17,7 @@
 namespace holdfast {
 namespace {
 
+constexpr std::int64_t kMaxImportanceBytes = std::int64_t{1} << 36;
 constexpr std::int64_t kTextsAtOnce = 32;  // of a worker's turn at tokenising
 
 DataColumns columns_of(const DataRecipe& data) {
@@ -291,13 +293,17 @@ std::string Inputs::digest() const {
       add_text(example.text);
       add_text(example.pair);
     }
-    for (const std::vector<Sample>* samples : {&task.train, &task.valid, &task.test}) {
+    for (const std::vector<Sample>* samples :
+         {&task.train, &task.valid, &task.test, &task.kept_samples}) {
       add_text(std::to_string(samples->size()));
       for (const Sample& sample : *samples) {
         add_text(std::to_string(sample.label));
         hasher.update(std::as_bytes(std::span(sample.ids)));
         hasher.update(std::as_bytes(std::span(sample.type_ids)));
       }
+    }
+    if (!task.importance.empty()) {
+      add_text(read_file(task.importance, kMaxImportanceBytes));
     }
   }
   return to_hex(hasher.digest());

@@ -47,7 +47,8 @@ struct Inputs {
   std::optional<Augmenter> augmenter;  // of training texts
 
   const TaskData& fresh() const { return tasks.back(); }
-  /// Of weights, labels, tokens and training texts: equal inputs, equal digest.
+  /// Of weights, labels, tokens, training texts and importance that is read: equal inputs, equal
+  /// digest.
   std::string digest() const;
 };
 
