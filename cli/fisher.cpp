@@ -96,11 +96,12 @@ int run(Options& options, const Common& common) {
     how.kind = kind;
     how.seed = static_cast<std::uint64_t>(options.seed);
     Progress progress(common.quiet);
-    const Importance result = measure_importance(
+    Importance result = measure_importance(
         loaded.model, head, samples, how, [&](std::int64_t done, std::int64_t total) {
           const Step step{"fisher", head.task, done, total};
           done == total ? progress.finish(step) : progress.update(step);
         });
+    if (!options.task.empty()) result.belongs_to(options.task, head.task);
     make_parent(options.output);
     save_importance(options.output, result, loaded.model.arena());
     progress.clear();

@@ -22,7 +22,7 @@ constexpr std::int64_t kMaxSynonymBytes = std::int64_t{1} << 30;
 
 // All but the numbers: weights, importance and texts.
 void remove_models(const fs::path& folder) {
-  for (const char* name : {"model", "adapter", "replay.csv"}) {
+  for (const char* name : {"model", "adapter", "replay.csv", "memory.csv"}) {
     fs::remove_all(folder / name);
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {

@@ -39,9 +39,9 @@ class Arms {
        const ArmsOptions& options = {});
 
   /// Runs an arm (`recipe` resolved), or reads it back when its folder holds the same run already:
-  /// of the same recipe, input files, version and number of threads. An arm leaves nothing for
-  /// later runs ([leave]). Throws Stopped when it was interrupted, and what a run throws, its text
-  /// after the arm's name.
+  /// of the same recipe, input files, version and number of threads. An arm measures and
+  /// keeps nothing of its new task for later runs ([leave]). Throws Stopped when it was
+  /// interrupted, and what a run throws, its text after the arm's name.
   RunResult run(const std::string& name, Recipe recipe);
 
   const Inputs& inputs() const { return inputs_; }

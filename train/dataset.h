@@ -31,10 +31,12 @@ struct TaskData {
   TaskClasses classes;              // which of them its texts have
   std::vector<Sample> train, valid, test;
   std::vector<Example> examples;
-  // Of an old task whose training texts are gone, what an earlier run left (train/inherit.h):
+  // Of an old task, what an earlier run left (train/inherit.h). For training texts that are gone:
   std::vector<Selected> kept;  // the examples, each with score and reason
   std::vector<Sample> kept_samples;
-  std::filesystem::path importance;  // a file; empty: none
+  std::filesystem::path importance;  // the file that is used instead of measuring; empty: none
+  // Beside the model, whether used or not, and handed on; empty: none.
+  std::filesystem::path left_memory, left_importance;
 };
 
 /// Everything that a run reads.

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "train/importance_file.h"
-#include "train/inherit.h"
 #include "train/merge.h"
 
 namespace holdfast {
@@ -129,31 +127,6 @@ void merge_with_start(const RunContext& run, const Prepared& prepared,
   }
   use(run.result.merge->best().weight);
   run.notice("merge: " + run.result.merge->why);
-}
-
-void leave_behind(const RunContext& run, const Prepared& prepared) {
-  const Timed timed(run.result.seconds.leave);
-  if (!prepared.memories.empty()) {
-    write_replay(run.output() / kReplayFile, prepared.memories, run.inputs.tasks);
-  }
-  const LeaveRecipe& leave = run.recipe.leave;
-  const TaskData& fresh = run.inputs.fresh();
-  if (leave.memory > 0) {
-    ReplayRecipe keep;
-    keep.keep = leave.memory;
-    keep.select = "balanced";
-    const Memory memory = select_memory(keep, fresh, fresh, run.inputs.tokenizer, run.seed());
-    write_replay(run.output() / kMemoryFile, {&memory, 1}, run.inputs.tasks);
-  }
-  const std::filesystem::path file = run.output() / importance_file(fresh.name);
-  if (prepared.path) {
-    save_importance(file, prepared.path->finish(run.model.arena(), fresh.heads.now),
-                    run.model.arena());
-  } else if (leave.importance != "none") {
-    run.model.arena().train_all();
-    const Importance importance = importance_of(run, fresh, leave.importance, 0);
-    save_importance(file, importance, run.model.arena());
-  }
 }
 
 }  // namespace holdfast

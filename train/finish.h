@@ -43,8 +43,4 @@ class BestModel {
 void merge_with_start(const RunContext& run, const Prepared& prepared,
                       std::span<const Evaluation> before);
 
-/// Leaves for later runs what [leave] says: the new task's importance to the model as it is, texts
-/// of it, and the texts of the old tasks that were replayed.
-void leave_behind(const RunContext& run, const Prepared& prepared);
-
 }  // namespace holdfast

@@ -29,10 +29,17 @@ struct ImportanceScale {
 /// What a file of importance says about itself.
 struct ImportanceCard {
   std::string task;
+  std::string head;  // that answers for the task; "": the one of its name
   ImportanceKind kind = ImportanceKind::true_fisher;
   std::int64_t samples = 0;  // texts; of "si" the steps
   std::int64_t age = 0;      // tasks learnt since it was measured
-  std::string weights;       // weights_digest() of the model it was measured at; "": not known
+  std::string weights;       // weights_digest() of the model it belongs to; "": not known
+
+  const std::string& head_name() const { return head.empty() ? task : head; }
+  void belongs_to(const std::string& task_name, const std::string& head_of_it) {
+    task = task_name;
+    head = head_of_it == task_name ? "" : head_of_it;
+  }
 };
 
 struct Importance : ImportanceCard {
@@ -60,8 +67,8 @@ ImportanceScale add_normalised(const Tensor& fisher, const std::vector<NamedSlic
                                Normalization normalization, double factor, const Tensor& sum);
 
 /// XXH3-128 (hexadecimal) of the values that all tasks share, rounded to f32 so that a model gives
-/// the same in any precision: equal for the model that importance was measured at and for the one
-/// it is to hold, unless that was trained further in between. Take it before adding an adapter to
+/// the same in any precision: equal for the model that importance belongs to and for the one it is
+/// to hold, unless that was trained further in between. Take it before adding an adapter to
 /// either.
 std::string weights_digest(const ParameterArena& arena);
 

@@ -47,12 +47,13 @@ std::int64_t count_of(const char* key, const std::string& text, std::int64_t lea
       fmt::format("its metadata has {} \"{}\", which is no count", key, utf8::printable(text)));
 }
 
-// Files of earlier versions have neither age nor weights.
+// Files of earlier versions have neither head nor age nor weights.
 ImportanceCard card_of(const Metadata& metadata) {
   ImportanceCard card;
   card.kind = parse_importance_kind(required(metadata, "kind"));
   card.samples = count_of("samples", required(metadata, "samples"), 1);
   card.task = required(metadata, "task");
+  if (metadata.contains("head")) card.head = metadata.at("head");
   if (metadata.contains("age")) card.age = count_of("age", metadata.at("age"), 0);
   if (metadata.contains("weights")) card.weights = metadata.at("weights");
   return card;
@@ -62,7 +63,7 @@ Importance read(const SafetensorsFile& file, const ParameterArena& arena, std::s
   Importance result{card_of(file.metadata()), Tensor::zeros({arena.numel()}, arena.dtype()), {}};
   std::map<std::string, const NamedSlice*> slices;
   for (const NamedSlice& slice : arena.slices()) {
-    slices[Model::file_name(slice, head.empty() ? result.task : head)] = &slice;
+    slices[Model::file_name(slice, head.empty() ? result.head_name() : head)] = &slice;
   }
   for (const SafetensorsEntry& entry : file.entries()) {
     const auto found = slices.find(entry.name);
@@ -106,9 +107,9 @@ void save_importance(const std::filesystem::path& path, const Importance& import
                      const ParameterArena& arena) {
   std::vector<std::pair<std::string, Tensor>> tensors;
   for (const NamedSlice& slice : arena.slices()) {
-    if (!slice.task.empty() && slice.task != importance.task) continue;
+    if (!slice.task.empty() && slice.task != importance.head_name()) continue;
     tensors.emplace_back(
-        Model::file_name(slice, importance.task),
+        Model::file_name(slice, importance.head_name()),
         importance.values.slice(0, slice.offset, slice.offset + slice.size).reshape(slice.shape));
   }
   Metadata metadata{{"format", "holdfast-importance"},
@@ -117,6 +118,7 @@ void save_importance(const std::filesystem::path& path, const Importance& import
                     {"samples", std::to_string(importance.samples)},
                     {"age", std::to_string(importance.age)},
                     {"convention", convention_of(importance.kind)}};
+  if (!importance.head.empty()) metadata["head"] = importance.head;
   if (!importance.weights.empty()) metadata["weights"] = importance.weights;
   write_safetensors(path, tensors, metadata);
 }

@@ -16,11 +16,11 @@ namespace holdfast {
 void save_importance(const std::filesystem::path& path, const Importance& importance,
                      const ParameterArena& arena);
 
-/// Reads F into the layout of `arena`. The head of the file's task goes to `head`, the name of the
-/// head that answers for the task now ("": the one of its own name). Other heads, and adapters that
-/// the file does not have, get 0: what is new is held to nothing. Throws std::runtime_error, with
-/// the file's name, for a file that is none of importance, a shared tensor that is missing, one the
-/// arena does not know, a wrong shape, a negative or non-finite value.
+/// Reads F into the layout of `arena`. The head in the file goes to `head`, the name of the
+/// head that answers for the task now ("": the one that the file names). Other heads, and adapters
+/// that the file does not have, get 0: what is new is held to nothing. Throws std::runtime_error,
+/// with the file's name, for a file that is none of importance, a shared tensor that is missing,
+/// one the arena does not know, a wrong shape, a negative or non-finite value.
 Importance load_importance(const std::filesystem::path& path, const ParameterArena& arena,
                            std::string_view head = {});
 

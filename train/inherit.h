@@ -1,5 +1,5 @@
 // What an earlier run left beside the model that it wrote: texts and importance of the tasks that
-// the model knows. Tested by tests/train/inherit_test.cpp.
+// the model knows. train/leave.h writes it. Tested by tests/train/inherit_test.cpp.
 #pragma once
 
 #include <filesystem>
@@ -11,24 +11,30 @@
 
 namespace holdfast {
 
-inline constexpr const char* kReplayFile = "replay.csv";  // texts of a run's old tasks
-inline constexpr const char* kMemoryFile = "memory.csv";  // texts of its new task
+inline constexpr const char* kReplayFile = "replay.csv";  // texts of a run's old tasks, of [replay]
+inline constexpr const char* kMemoryFile = "memory.csv";  // of its new task, and handed on
 /// importance.<task>.safetensors; of a run's only old task importance.safetensors.
 std::string importance_file(const std::string& task);
 
 struct Inheritance {
   std::vector<std::filesystem::path> memories;              // kReplayFile, kMemoryFile, as found
-  std::map<std::string, std::filesystem::path> importance;  // by task
+  std::map<std::string, std::filesystem::path> importance;  // by task, as the files say
 };
 
 /// Looks in the folder that holds `model`. Throws std::runtime_error for an importance file there
 /// that cannot be read.
 Inheritance look_beside(const std::filesystem::path& model);
 
-/// Gives the old tasks of `inputs` that have no training texts what the recipe's measures need of
-/// them: texts from replay.memory, else from beside the model; importance from ewc.importance, else
-/// from beside the model. A task that has its texts takes importance from ewc.importance alone.
-/// Throws std::runtime_error, one line, naming the measure, when nothing is there.
+/// Notes what is beside the model for each old task of `inputs`, and gives those that have no
+/// training texts what the recipe's measures need: texts from replay.memory, else from beside the
+/// model; importance from ewc.importance, else from beside the model. A task that has its texts
+/// takes importance from ewc.importance alone. Throws std::runtime_error, one line, naming the
+/// measure, when nothing is there, and for importance of another task, of another model, or of a
+/// kind that [merge] cannot weigh by.
 void inherit(Inputs& inputs, const Recipe& recipe);
+
+/// What `values` (the arena's numel) hold for the head at the start goes to the first rows of the
+/// head that has grown from it.
+void carry_to_grown_head(const Model& model, const TaskHeads& heads, const Tensor& values);
 
 }  // namespace holdfast

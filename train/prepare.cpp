@@ -17,6 +17,29 @@ bool needs_start(const Recipe& recipe) {
          (recipe.l2 && recipe.l2->toward == "old");
 }
 
+Memory choose(const RunContext& run, const TaskData& old) {
+  return select_memory(*run.recipe.replay, old, run.inputs.fresh(), run.inputs.tokenizer,
+                       run.seed(), [&] { return pooled_features(run.model, old.train); });
+}
+
+// What an earlier run kept: all of it, or as much as count or budget say, chosen anew.
+Memory take_kept(const RunContext& run, const TaskData& task) {
+  const ReplayRecipe& replay = *run.recipe.replay;
+  Memory memory{task.name, task.kept, task.kept_samples};
+  if (replay.budget > 0 || (replay.count > 0 && replay.count < std::ssize(task.kept))) {
+    TaskData texts;
+    texts.name = task.name;
+    texts.train = task.kept_samples;
+    texts.examples = task.examples;
+    memory = choose(run, texts);
+  }
+  run.notice(
+      fmt::format("task {}: {} of the {} texts that an earlier run kept are replayed; only "
+                  "replay.count and budget limit them",
+                  task.name, memory.selected.size(), task.kept.size()));
+  return memory;
+}
+
 // Replay: the texts of each old task that stay in training.
 void select_memories(const RunContext& run, Prepared& prepared) {
   const Timed timed(run.result.seconds.select);
@@ -28,47 +51,10 @@ void select_memories(const RunContext& run, Prepared& prepared) {
               .detail = task.name,
               .done = 0,
               .total = static_cast<std::int64_t>(task.train.size())});
-    Memory memory{task.name, task.kept, task.kept_samples};
-    if (task.kept.empty()) {
-      memory = select_memory(*run.recipe.replay, task, run.inputs.fresh(), run.inputs.tokenizer,
-                             run.seed(), [&] { return pooled_features(run.model, task.train); });
-    }
+    Memory memory = task.kept.empty() ? choose(run, task) : take_kept(run, task);
     run.result.replayed += static_cast<std::int64_t>(memory.samples.size());
     prepared.memories.push_back(std::move(memory));
   }
-}
-
-// A head that has grown holds what the one it grew from held: its rows come first.
-void carry_to_grown_head(const Model& model, const TaskHeads& heads, const Tensor& values) {
-  if (heads.start == heads.now) {
-    return;
-  }
-  for (const char* kind : {"weight", "bias"}) {
-    const NamedSlice& from = *model.arena().find(model.head(heads.start)->slice_name(kind));
-    const NamedSlice& to = *model.arena().find(model.head(heads.now)->slice_name(kind));
-    values.slice(0, to.offset, to.offset + from.size)
-        .copy_from(values.slice(0, from.offset, from.offset + from.size));
-  }
-}
-
-Importance stored_importance(const RunContext& run, const TaskData& task) {
-  Importance stored = load_importance(task.importance, run.model.arena(), task.heads.start);
-  if (stored.age == 0 && !stored.weights.empty() &&
-      stored.weights != weights_digest(run.model.arena())) {
-    throw Refused(fmt::format(
-        "{}: was measured at other weights than {} has: the model has been trained further since. "
-        "Start from the model it was measured at, or measure again",
-        task.importance.string(), run.recipe.model));
-  }
-  return stored;
-}
-
-// For runs on top of this one: by then the task is one older.
-void leave_importance(const RunContext& run, const TaskData& task, Importance importance) {
-  importance.task = task.heads.now;
-  ++importance.age;
-  const std::string name = run.recipe.old.size() == 1 ? "" : task.name;
-  save_importance(run.output() / importance_file(name), importance, run.model.arena());
 }
 
 void weigh(const RunContext& run, Prepared& prepared) {
@@ -81,9 +67,10 @@ void weigh(const RunContext& run, Prepared& prepared) {
     if (!task.old) {
       continue;
     }
-    Importance importance = !task.importance.empty()
-                                ? stored_importance(run, task)
-                                : importance_of(run, task, settings.fisher, settings.samples);
+    Importance importance =
+        !task.importance.empty()
+            ? load_importance(task.importance, run.model.arena(), task.heads.start)
+            : importance_of(run, task, settings.fisher, settings.samples);
     carry_to_grown_head(run.model, task.heads, importance.values);
     if (prepared.ewc) {
       const double factor = std::pow(settings.online_decay, static_cast<double>(importance.age));
@@ -97,7 +84,6 @@ void weigh(const RunContext& run, Prepared& prepared) {
                     task.name, name_of(importance.kind), importance.samples,
                     importance.scale.mean_positive, 100 * importance.scale.positive_share,
                     prepared.ewc ? fmt::format("; normalised by {}", settings.normalize) : ""));
-    leave_importance(run, task, importance);
     prepared.importances.push_back(std::move(importance));
   }
 }
@@ -214,9 +200,6 @@ Prepared prepare(const RunContext& run) {
   if (run.recipe.distill) {
     ask_teacher(run, prepared);
   }
-  if (!run.recipe.merge || run.recipe.merge->method != "fisher") {
-    prepared.importances.clear();  // 22 million numbers a task that no one asks for any more
-  }
   if (run.recipe.leave.path) {
     prepared.path = std::make_unique<PathImportance>(run.model.arena());
   }
@@ -268,8 +251,10 @@ Importance importance_of(const RunContext& run, const TaskData& task, const std:
   ImportanceOptions options;
   options.kind = parse_importance_kind(kind);
   options.seed = run.seed();
-  return measure_importance(run.model, *run.model.head(task.heads.start), texts, options,
-                            run.texts("fisher", task.name));
+  Importance importance = measure_importance(run.model, *run.model.head(task.heads.start), texts,
+                                             options, run.texts("fisher", task.name));
+  importance.belongs_to(task.name, task.heads.start);
+  return importance;
 }
 
 }  // namespace holdfast

@@ -15,7 +15,7 @@ namespace holdfast {
 struct Prepared {
   Tensor start;                         // theta_old (n), where a measure needs it
   std::vector<Memory> memories;         // of old tasks, with [replay]
-  std::vector<Importance> importances;  // raw, of old tasks, where a measure needs it
+  std::vector<Importance> importances;  // raw, of old tasks, until leave.h takes them
   std::unique_ptr<EwcPenalty> ewc;
   std::unique_ptr<Protection> protection;
   std::optional<Distillation> distillation;

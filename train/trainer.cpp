@@ -16,6 +16,7 @@
 #include "tensor/storage.h"
 #include "train/finish.h"
 #include "train/inherit.h"
+#include "train/leave.h"
 #include "train/ledger.h"
 #include "train/memory.h"
 #include "train/metrics.h"
@@ -170,6 +171,7 @@ void Run::train() {
         balance(step + 1, training);
       }
     }
+  set_importance_aside(context_, prepared_);
   }
 }
 
@@ -294,9 +296,6 @@ void Run::save_model(const std::filesystem::path& path) const {
 
 // What later runs may need; the model is safe by now, and stays so whatever becomes of this.
 void Run::leave() {
-  if (result_.interrupted) {
-    return;
-  }
   try {
     leave_behind(context_, prepared_);
   } catch (const Stopped&) {

@@ -439,11 +439,21 @@ TEST(Measures, ImportanceOfAModelThatWasTrainedFurtherIsRefused) {
   Recipe first = short_recipe(files, "first");
   first.leave = {"true", 0, false};
   run_recipe(checked(first));
-  Recipe again =
-      short_recipe(files, "again");  // starts from another model than that of first/model
+  Recipe further = short_recipe(files, "further");  // the same head, trained on
+  further.model = files.path("first") / "model";
+  run_recipe(checked(further));
+  Recipe again = short_recipe(files, "again");
+  again.model = files.path("further") / "model";
+  again.fresh.name = "law";
+  again.old[0].name = "medical";
+  again.old[0].train = files.path("medical_train.csv");
+  again.old[0].valid.clear();
   again.ewc.emplace();
   again.ewc->importance = files.path("first") / "importance.medical.safetensors";
-  expect_error<std::exception>("weights", "", [&] { run_recipe(checked(again)); });
+  expect_error<Refused>("weights", "was measured at other weights",
+                        [&] { run_recipe(checked(again)); });
+  again.model = files.path("first") / "model";
+  EXPECT_EQ(run_recipe(checked(again)).steps, 4);
 }
 
 }  // namespace
