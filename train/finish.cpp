@@ -45,19 +45,11 @@ bool BestModel::consider(std::int64_t step, const ParameterArena& arena,
 
 namespace {
 
-// Raw importance of all old tasks together.
-Tensor sum_of(const std::vector<Importance>& importances) {
-  Tensor sum;
+// Importance to all old tasks together; each weighs the same, as in EWC.
+Tensor sum_of(const std::vector<Importance>& importances, const ParameterArena& arena) {
+  const Tensor sum = Tensor::zeros({arena.numel()}, arena.dtype());
   for (const Importance& importance : importances) {
-    if (!sum.defined()) {
-      sum = importance.values.clone();
-      continue;
-    }
-    dispatch(sum.dtype(), "merge", [&]<class T>() {
-      const std::span<T> total = sum.span<T>();
-      const auto values = importance.values.span<T>();
-      std::transform(total.begin(), total.end(), values.begin(), total.begin(), std::plus<>());
-    });
+    add_normalised(importance.values, arena.slices(), Normalization::mean, 1, sum);
   }
   return sum;
 }
@@ -86,8 +78,9 @@ void merge_with_start(const RunContext& run, const Prepared& prepared,
     }
   }
   if (options.method == MergeMethod::fisher) {
-    start.importance = sum_of(prepared.importances);
-    trained.importance = importance_of(run, run.inputs.fresh(), "true", 0).values;
+    const std::string kind(name_of(prepared.importances.front().kind));
+    start.importance = sum_of(prepared.importances, arena);
+    trained.importance = importance_of(run, run.inputs.fresh(), kind, 0).values;
   }
   std::vector<std::string> kept;  // a head without a past has nothing to be merged with
   if (!run.inputs.new_head.empty()) {
