@@ -137,7 +137,7 @@ int main(int argc, char** argv) try {
   const std::int64_t batch = std::stol(options.at("batch"));
   const std::vector<double> rate{1e-6};
   AdamW optimizer(model.arena().numel(), DType::f32,
-                  update_ranges(model.arena(), rate, 0.01, "bench"));
+                  update_ranges(model.arena(), rate, 0.01, {}));
 
   const auto measure = [&](ImportanceKind kind, std::uint64_t seed = 0) {
     return measure_importance(model, head, samples, {kind, batch, {}, seed});

@@ -62,7 +62,7 @@ struct Step {
   explicit Step(const std::string& directory)
       : model(with_head(Model::load(directory, DType::f32))),
         optimizer(model.arena().numel(), DType::f32,
-                  update_ranges(model.arena(), std::vector(static_cast<std::size_t>(model.config().layers + 2), 1e-5), 0.01, "bench")) {}
+                  update_ranges(model.arena(), std::vector(static_cast<std::size_t>(model.config().layers + 2), 1e-5), 0.01, {})) {}
 
   static Model with_head(Model model) {
     model.add_head("bench", {"a", "b", "c", "d"}, 7);

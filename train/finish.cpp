@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "train/merge.h"
+#include "train/past.h"
 
 namespace holdfast {
 
@@ -70,23 +71,22 @@ void merge_with_start(const RunContext& run, const Prepared& prepared,
   options.seed = run.seed();
   MergeInput trained{arena.values().clone(), 1, {}};
   MergeInput start{trained.theta.clone(), 1, {}};
-  for (const NamedSlice& slice : arena.slices()) {  // what was not there at the start is as trained
-    if (const NamedSlice* old = run.inputs.model.arena().find(slice.name)) {
-      start.theta.slice(0, slice.offset, slice.offset + slice.size)
-          .copy_from(
-              run.inputs.model.arena().values().slice(0, old->offset, old->offset + old->size));
-    }
+  Model before_run = run.inputs.model.clone();
+  if (before_run.adapter().kind == AdapterKind::lora) {
+    before_run.merge_lora();
+  }
+  // What was not there at the start has nothing to be merged with: it is as trained.
+  const std::vector<NamedSlice> slices = slices_less(arena, without_past(run.model, run.inputs));
+  for (const NamedSlice& slice : slices) {
+    const NamedSlice& old = *before_run.arena().find(slice.name);
+    start.theta.slice(0, slice.offset, slice.offset + slice.size)
+        .copy_from(before_run.arena().values().slice(0, old.offset, old.offset + slice.size));
   }
   if (options.method == MergeMethod::fisher) {
     const std::string kind(name_of(prepared.importances.front().kind));
     start.importance = sum_of(prepared.importances, arena);
     trained.importance = importance_of(run, run.inputs.fresh(), kind, 0).values;
   }
-  std::vector<std::string> kept;  // a head without a past has nothing to be merged with
-  if (!run.inputs.new_head.empty()) {
-    kept.push_back(run.inputs.new_head);
-  }
-  const std::vector<NamedSlice> slices = slices_to_merge(arena, kept);
   const auto use = [&](double weight) {
     merge_with_start(slices, start, trained, weight, options, arena.values());
   };

@@ -9,13 +9,12 @@
 #include "base/parallel.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/dropout.h"
-#include "train/spans.h"
 
 namespace holdfast {
 namespace {
 
-bool is_mixed(const NamedSlice& slice) {
-  return slice.decay && slice.layer > 0 && slice.task.empty() && !slice.adapter;
+bool is_mixed(const NamedSlice& slice, std::string_view shared_head) {
+  return slice.decay && slice.layer > 0 && (slice.task.empty() || slice.task == shared_head);
 }
 
 kernels::DropoutMask mask_of(const DropoutKey& key) {
@@ -24,7 +23,8 @@ kernels::DropoutMask mask_of(const DropoutKey& key) {
 
 }  // namespace
 
-Mixout::Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uint64_t seed)
+Mixout::Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uint64_t seed,
+               std::string_view shared_head, std::span<const ArenaSpan> fresh)
     : key_{.key = RandomStream(seed, "mixout").key()},
       old_(std::move(theta_old)),
       aside_(Tensor::empty(arena.values().shape(), arena.dtype())) {
@@ -39,8 +39,11 @@ Mixout::Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uin
   if (!key_.active()) return;
   const std::vector<NamedSlice>& slices = arena.slices();
   for (std::size_t s = 0; s < slices.size(); ++s) {
-    if (!is_mixed(slices[s])) continue;
-    const std::int64_t rows = slices[s].shape[0], C = slices[s].size / rows;
+    if (!is_mixed(slices[s], shared_head)) continue;
+    const ArenaSpan whole{slices[s].offset, slices[s].offset + slices[s].size};
+    const std::vector<ArenaSpan> out = intersection({&whole, 1}, fresh);  // the rows at its end
+    const std::int64_t C = slices[s].size / slices[s].shape[0];
+    const std::int64_t rows = ((out.empty() ? whole.end : out.front().begin) - whole.begin) / C;
     const std::int64_t height = std::max<std::int64_t>(1, kPiece / C);
     for (std::int64_t r = 0; r < rows; r += height) {
       rows_.push_back(

@@ -3,11 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string_view>
 #include <vector>
 
 #include "nn/parameters.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
+#include "train/spans.h"
 
 namespace holdfast {
 
@@ -17,14 +20,16 @@ namespace holdfast {
 /// out the divisor). That is dropout of W - W0: W' = W0 + M (W - W0) / (1 - p), exactly W0 where
 /// M = 0 or W = W0. As in their code, W are the matrices of linear layers, no biases, norms and
 /// embeddings, and M is one decision for each input neuron, a column of W; here of what
-/// all tasks share, as a new head has no W0.
+/// tasks share and what has a W0: not a new head, the rows that a shared one has grown by, or a new
+/// adapter.
 /// M is keyed as dropout's (tensor/random.h), slot the tensor's place among the slices, channel its
 /// column. p is rounded to 1/65536. The same bits for any number of threads.
 class Mixout {
  public:
   /// Keeps a reference to the memory of theta_old (n). Throws std::invalid_argument unless p is in
   /// [0, 1), or for tensors that are not of the arena's size and type.
-  Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uint64_t seed);
+  Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uint64_t seed,
+         std::string_view shared_head = {}, std::span<const ArenaSpan> fresh = {});
 
   /// Puts W' into theta and W aside. p = 0 changes no bit.
   /// Throws std::logic_error when W' is there already.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 #include <stdexcept>
+#include <utility>
 
 #include "base/parallel.h"
 #include "tensor/kernels/dispatch.h"
@@ -13,9 +14,25 @@
 
 namespace holdfast {
 
+namespace {
+
+void append_range(std::vector<UpdateRange>& ranges, const UpdateRange& range) {
+  if (range.begin == range.end) return;
+  if (!ranges.empty() && ranges.back().end == range.begin && ranges.back().layer == range.layer &&
+      ranges.back().learning_rate == range.learning_rate &&
+      ranges.back().weight_decay == range.weight_decay &&
+      ranges.back().anchored == range.anchored) {
+    ranges.back().end = range.end;
+  } else {
+    ranges.push_back(range);
+  }
+}
+
+}  // namespace
+
 std::vector<UpdateRange> update_ranges(const ParameterArena& arena,
                                        std::span<const double> layer_rates, double weight_decay,
-                                       std::string_view new_task) {
+                                       std::span<const ArenaSpan> fresh) {
   std::vector<UpdateRange> ranges;
   for (const NamedSlice& slice : arena.slices()) {
     const std::size_t layer = layer_rates.size() == 1 ? 0 : static_cast<std::size_t>(slice.layer);
@@ -24,20 +41,20 @@ std::vector<UpdateRange> update_ranges(const ParameterArena& arena,
           fmt::format("[optimizer] {} is in layer {}, but there are {} learning rates", slice.name,
                       slice.layer, layer_rates.size()));
     }
-    const UpdateRange range{slice.offset,
-                            slice.offset + slice.size,
-                            layer_rates[layer],
-                            slice.decay ? weight_decay : 0.0,
-                            !slice.adapter && (slice.task.empty() || slice.task != new_task),
-                            slice.layer};
-    if (!ranges.empty() && ranges.back().end == range.begin && ranges.back().layer == range.layer &&
-        ranges.back().learning_rate == range.learning_rate &&
-        ranges.back().weight_decay == range.weight_decay &&
-        ranges.back().anchored == range.anchored) {
-      ranges.back().end = range.end;
-    } else {
-      ranges.push_back(range);
+    UpdateRange range{
+        slice.offset, slice.offset, layer_rates[layer], slice.decay ? weight_decay : 0.0,
+        true,         slice.layer};
+    const auto append_to = [&](std::int64_t end, bool anchored) {
+      range.begin = std::exchange(range.end, end);
+      range.anchored = anchored;
+      append_range(ranges, range);
+    };
+    const ArenaSpan whole{slice.offset, slice.offset + slice.size};
+    for (const ArenaSpan& span : intersection({&whole, 1}, fresh)) {
+      append_to(span.begin, true);
+      append_to(span.end, false);
     }
+    append_to(whole.end, true);
   }
   return ranges;
 }

@@ -25,12 +25,12 @@ struct UpdateRange {
 };
 
 /// Ranges of all slices: rates by layer (0 embeddings ... L+1 pooler and heads; one element: the
-/// same everywhere), decay where the slice wants it, anchored unless the slice belongs to an adapter
-/// or the head of `new_task`. Neighbours of one layer that are alike are joined. Throws std::invalid_argument
+/// same everywhere), decay where the slice wants it, anchored outside `fresh`, which has no past.
+/// Neighbours of one layer that are alike are joined. Throws std::invalid_argument
 /// when a slice's layer has no rate.
 std::vector<UpdateRange> update_ranges(const ParameterArena& arena,
                                        std::span<const double> layer_rates, double weight_decay,
-                                       std::string_view new_task);
+                                       std::span<const ArenaSpan> fresh);
 
 /// sqrt(sum g_i^2), summed in double in fixed chunks: the same bits for any number of threads. Not
 /// finite when an element is not.

@@ -8,6 +8,7 @@
 #include "train/features.h"
 #include "train/importance_file.h"
 #include "train/inherit.h"
+#include "train/past.h"
 
 namespace holdfast {
 namespace {
@@ -154,14 +155,15 @@ std::vector<double> balanced_weights(const TaskData& task, std::size_t classes) 
 
 }  // namespace
 
-Measures Prepared::measures(const Inputs& inputs) const {
+Measures Prepared::measures(const RunContext& run) const {
   Measures measures;
   measures.ewc = ewc.get();
   measures.start = start.defined() ? &start : nullptr;
   measures.distillation = distillation ? &*distillation : nullptr;
   measures.protection = protection.get();
   measures.path = path.get();
-  measures.new_head = inputs.new_head;
+  measures.fresh = without_past(run.model, run.inputs);
+  measures.shared_head = shared_head(run.inputs);
   return measures;
 }
 

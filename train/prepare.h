@@ -22,7 +22,7 @@ struct Prepared {
   std::unique_ptr<PathImportance> path;
 
   /// For the steps; this must outlive them.
-  Measures measures(const Inputs& inputs) const;
+  Measures measures(const RunContext& run) const;
 };
 
 /// Freezes what the recipe does not train, and adds its adapter.

@@ -21,8 +21,10 @@ std::vector<ArenaSpan> spans_of(const ParameterArena& arena,
   return spans;
 }
 
-std::vector<ArenaSpan> shared_spans(const ParameterArena& arena) {
-  return spans_of(arena, [](const NamedSlice& slice) { return slice.task.empty(); });
+std::vector<ArenaSpan> shared_spans(const ParameterArena& arena, std::string_view shared_head) {
+  return spans_of(arena, [&](const NamedSlice& slice) {
+    return slice.task.empty() || slice.task == shared_head;
+  });
 }
 
 std::vector<ArenaSpan> intersection(std::span<const ArenaSpan> a, std::span<const ArenaSpan> b) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "nn/parameters.h"
@@ -24,8 +25,8 @@ inline constexpr std::int64_t kPiece = 1 << 14;
 /// The slices that `wanted` accepts, neighbours joined.
 std::vector<ArenaSpan> spans_of(const ParameterArena& arena,
                                 const std::function<bool(const NamedSlice&)>& wanted);
-/// What all tasks share: everything but the heads.
-std::vector<ArenaSpan> shared_spans(const ParameterArena& arena);
+/// What all tasks share: everything but the heads, and with them the one of `shared_head`.
+std::vector<ArenaSpan> shared_spans(const ParameterArena& arena, std::string_view shared_head = {});
 /// Appends [begin, end), joined to the last one where that ends at `begin`.
 void append_span(std::vector<ArenaSpan>& spans, ArenaSpan next);
 /// What is in both.

@@ -46,7 +46,8 @@ StepRecord TrainingStep::run(std::int64_t step) {
     mixout_->unmix(arena.values(), arena.grads());
   }
   if (reference_texts_ > 0) {
-    record.projected = project(arena.grads(), reference_, shared_spans(arena)).acted;
+    record.projected =
+        project(arena.grads(), reference_, shared_spans(arena, measures_.shared_head)).acted;
   }
 
   // Clip the loss's gradient; penalties are added to it afterwards, so that they cannot erase the
@@ -161,7 +162,7 @@ std::vector<UpdateRange> trained_ranges(const Model& model, const std::vector<do
                                         double weight_decay, const std::vector<SamplePool>& pools,
                                         const Measures& measures) {
   std::vector<UpdateRange> ranges =
-      update_ranges(model.arena(), rates, weight_decay, measures.new_head);
+      update_ranges(model.arena(), rates, weight_decay, measures.fresh);
   std::set<std::string> heads{""};
   for (const SamplePool& pool : pools) {
     heads.insert(pool.head);
@@ -224,8 +225,8 @@ TrainingStep::TrainingStep(Model& model, const Recipe& recipe, std::vector<Sampl
     pull_.recadam = &*recadam_;
   }
   if (recipe.mixout) {
-    mixout_ =
-        std::make_unique<Mixout>(model.arena(), *measures.start, recipe.mixout->probability, seed);
+    mixout_ = std::make_unique<Mixout>(model.arena(), *measures.start, recipe.mixout->probability,
+                                       seed, measures.shared_head, measures.fresh);
   }
   if (recipe.unfreeze) {
     thaw_every_ =

@@ -49,7 +49,8 @@ struct Measures {
   const Distillation* distillation = nullptr;
   Protection* protection = nullptr;
   PathImportance* path = nullptr;
-  std::string new_head{};  // that has no past: nothing holds it to the start
+  std::vector<ArenaSpan> fresh{};  // has no past: nothing holds it to the start
+  std::string shared_head{};       // of old tasks and the new one; empty: none
 };
 
 class TrainingStep {
@@ -72,8 +73,8 @@ class TrainingStep {
   /// The share of old data from step `step` on.
   void set_share(std::int64_t step, double share);
 
-  /// The lowest layer that the last step will train: above 0 when gradual unfreezing has more stages
-  /// than the run has time for.
+  /// The lowest layer that the last step will train: above 0 when gradual unfreezing has more
+  /// stages than the run has time for.
   int lowest_layer_at_end() const;
 
  private:

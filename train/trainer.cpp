@@ -147,7 +147,7 @@ void Run::train() {
   const Stopwatch watch;
   const std::int64_t steps = recipe_.training.steps;
   TrainingStep training(model_, recipe_, make_pools(context_, prepared_),
-                        prepared_.measures(inputs_));
+                        prepared_.measures(context_));
   if (const int lowest = training.lowest_layer_at_end(); lowest > 0) {
     context_.notice(fmt::format(
         "gradual unfreezing: the run ends before the lowest {} of {} layers have thawed: give "
@@ -171,7 +171,7 @@ void Run::train() {
         balance(step + 1, training);
       }
     }
-  set_importance_aside(context_, prepared_);
+    set_importance_aside(context_, prepared_);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "nn/parameters.h"
 #include "tests/reference/random_tensor.h"
+#include "train/spans.h"
 
 namespace holdfast {
 
@@ -43,6 +44,10 @@ inline ParameterArena small_arena(std::uint64_t seed, DType dtype, std::int64_t 
         slice.shape, seed + static_cast<std::uint64_t>(slice.offset), -1, 1, dtype));
   }
   return arena;
+}
+
+inline std::vector<ArenaSpan> head_spans(const ParameterArena& arena, const std::string& task) {
+  return spans_of(arena, [&](const NamedSlice& slice) { return slice.task == task; });
 }
 
 inline bool same_bits(const Tensor& a, const Tensor& b) {

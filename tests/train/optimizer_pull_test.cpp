@@ -193,7 +193,8 @@ TEST_F(PullTest, SumsAreThoseBeforeTheUpdate) {
 TEST(L2, PullsTheNewHeadTowardZero) {
   ParameterArena arena = small_arena(1, DType::f64);
   const Tensor old = arena.values(), start = small_arena(2, DType::f64).values();
-  const auto ranges = update_ranges(arena, std::vector<double>{1e-3}, 0, "medical");
+  const auto ranges =
+      update_ranges(arena, std::vector<double>{1e-3}, 0, head_spans(arena, "medical"));
   const auto sums_at = [&](const Tensor& theta, const L2Penalty& l2, Tensor* moment) {
     AdamW adamw(old.numel(), DType::f64, ranges);
     const UpdateSums sums = adamw.step(theta.clone(), Tensor::zeros(old.shape(), DType::f64), 1, 1,
@@ -230,7 +231,8 @@ TEST(L2, PullsTheNewHeadTowardZero) {
 TEST(RecAdam, LeavesTheNewHeadToPlainAdamW) {
   const ParameterArena arena = small_arena(1, DType::f32);
   const Tensor old = small_arena(2, DType::f32).values();
-  const auto ranges = update_ranges(arena, std::vector<double>{1e-3}, 0.01, "medical");
+  const auto ranges =
+      update_ranges(arena, std::vector<double>{1e-3}, 0.01, head_spans(arena, "medical"));
   const Tensor plain = arena.values().clone(), held = arena.values().clone();
   AdamW one(plain.numel(), DType::f32, ranges), other(plain.numel(), DType::f32, ranges);
   const RecAdam recadam{.slope = 0.3, .midpoint = 2, .pull = 100};
@@ -277,8 +279,9 @@ TEST_F(PullTest, SameBitsForAnyNumberOfThreads) {
     for (const int threads : {1, 2, 5}) {
       set_thread_count(threads);
       thetas.push_back(start.values().clone());
-      AdamW adamw(start.numel(), DType::f32,
-                  update_ranges(start, std::vector<double>{1e-3}, 0.1, "medical"));
+      AdamW adamw(
+          start.numel(), DType::f32,
+          update_ranges(start, std::vector<double>{1e-3}, 0.1, head_spans(start, "medical")));
       for (std::uint64_t step = 0; step < 3; ++step) {
         sums.push_back(
             adamw.step(thetas.back(),

@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "tensor/random.h"
 #include "tests/reference/expect_error.h"
+#include "tests/train/arena_fixture.h"
 #include "tests/reference/golden_json.h"
 
 namespace holdfast {
@@ -31,12 +32,6 @@ ParameterArena arena_of(const Tensor& values) {
   arena.allocate(values.dtype());
   arena[0].value.copy_from(values);
   return arena;
-}
-
-bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.numel() == b.numel() && a.dtype() == b.dtype() &&
-         std::memcmp(a.storage()->data(), b.storage()->data(),
-                     static_cast<std::size_t>(a.numel() * size_of(a.dtype()))) == 0;
 }
 
 TEST(AdamW, EqualsTorchInDouble) {
@@ -176,7 +171,8 @@ TEST(UpdateRanges, FollowLayersDecayAndHeads) {
   arena.declare("new", {16}, {slice("new", 16, 2, true, "medical")});
   arena.allocate(DType::f32);
   const std::vector<double> rates{1, 2, 3};
-  const std::vector<UpdateRange> ranges = update_ranges(arena, rates, 0.5, "medical");
+  const std::vector<UpdateRange> ranges =
+      update_ranges(arena, rates, 0.5, head_spans(arena, "medical"));
   ASSERT_EQ(ranges.size(), 5U);
   EXPECT_EQ(ranges[0].end, 32);  // two tables joined
   EXPECT_EQ(ranges[1].weight_decay, 0);
@@ -184,10 +180,12 @@ TEST(UpdateRanges, FollowLayersDecayAndHeads) {
   EXPECT_EQ(ranges[2].learning_rate, 2);
   EXPECT_TRUE(ranges[3].anchored);
   EXPECT_FALSE(ranges[4].anchored);
-  EXPECT_EQ(update_ranges(arena, std::vector<double>{7}, 0.5, "medical")[4].learning_rate, 7);
+  EXPECT_EQ(update_ranges(arena, std::vector<double>{7}, 0.5, head_spans(arena, "medical"))[4]
+                .learning_rate,
+            7);
   expect_error<std::invalid_argument>(
       "rates", "old is in layer 2, but there are 2 learning rates",
-      [&] { update_ranges(arena, std::span(rates).first(2), 0.5, "medical"); });
+      [&] { update_ranges(arena, std::span(rates).first(2), 0.5, head_spans(arena, "medical")); });
 }
 
 TEST(AdamW, L2TowardTheOldWeightsLeavesTheNewHeadAlone) {

@@ -26,7 +26,7 @@ TEST(Unfreeze, GoesDownABlockAStageAndTheEmbeddingsComeLast) {
 TEST(Unfreeze, AThawedRangeStartsWithZeroMomentsAndItsOwnSteps) {
   const ParameterArena arena = small_arena(1, DType::f32);
   const std::vector<UpdateRange> ranges =
-      update_ranges(arena, std::vector<double>{1e-2}, 0.1, "medical");
+      update_ranges(arena, std::vector<double>{1e-2}, 0.1, head_spans(arena, "medical"));
   const Tensor theta = arena.values().clone();
   AdamW optimizer(theta.numel(), DType::f32, ranges);
   const auto gradient = [&](std::uint64_t step) {
@@ -58,8 +58,9 @@ TEST(Unfreeze, FrozenRangesAreNotEvenDecayedNorPulled) {
   EwcPenalty ewc(0.5, small_arena(2, DType::f32));
   ewc.add(Tensor::full({arena.numel()}, DType::f32, 1), Normalization::none);
   const Tensor theta = arena.values().clone();
-  AdamW optimizer(theta.numel(), DType::f32,
-                  update_ranges(arena, std::vector<double>{1e-2}, 0.1, "medical"));
+  AdamW optimizer(
+      theta.numel(), DType::f32,
+      update_ranges(arena, std::vector<double>{1e-2}, 0.1, head_spans(arena, "medical")));
   optimizer.train_from_layer(2);
   const Tensor gradient = Tensor::full({arena.numel()}, DType::f32, 1);
   const UpdateSums sums = optimizer.step(theta, gradient, 1, 1, {.ewc = &ewc, .l2 = {}});
@@ -82,8 +83,9 @@ TEST(Unfreeze, FrozenRangesAreNotEvenDecayedNorPulled) {
 
 TEST(Unfreeze, StaleGradientsDoNotCount) {
   const ParameterArena arena = small_arena(1, DType::f32, 300);  // several pieces
-  AdamW optimizer(arena.numel(), DType::f32,
-                  update_ranges(arena, std::vector<double>{1e-2}, 0.1, "medical"));
+  AdamW optimizer(
+      arena.numel(), DType::f32,
+      update_ranges(arena, std::vector<double>{1e-2}, 0.1, head_spans(arena, "medical")));
   const Tensor& clean = arena.values();
   EXPECT_EQ(gradient_norm(clean, optimizer.trained_spans()), gradient_norm(clean));
   optimizer.train_from_layer(2);
@@ -105,7 +107,7 @@ TEST(Unfreeze, StaleGradientsDoNotCount) {
 TEST(Unfreeze, FromTheLowestLayerIsPlainTrainingBitForBit) {
   const ParameterArena arena = small_arena(1, DType::f32);
   const std::vector<UpdateRange> ranges =
-      update_ranges(arena, std::vector<double>{1e-2}, 0.1, "medical");
+      update_ranges(arena, std::vector<double>{1e-2}, 0.1, head_spans(arena, "medical"));
   const Tensor plain = arena.values().clone(), thawed = arena.values().clone();
   AdamW one(plain.numel(), DType::f32, ranges), other(plain.numel(), DType::f32, ranges);
   for (std::uint64_t step = 0; step < 3; ++step) {
