@@ -13,6 +13,7 @@
 #include "base/parallel.h"
 #include "base/utf8.h"
 #include "tensor/cpu.h"
+#include "train/recipe_check.h"
 
 namespace holdfast {
 namespace {
@@ -61,18 +62,46 @@ std::vector<std::string> new_labels(const DataRecipe& fresh, std::span<const Exa
   return labels;
 }
 
+// What is measured against the start says nothing about an adapter that it does not have.
+void check_new_adapter(const Recipe& recipe) {
+  const std::string none =
+      fmt::format("{} has no adapter, and with [adapter] nothing else of the encoder moves",
+                  utf8::printable(recipe.model));
+  if (const std::vector<std::string> measures = holding_measures(recipe); !measures.empty()) {
+    throw std::runtime_error(fmt::format("{} has nothing to hold: {}", measures.front(), none));
+  }
+  if (recipe.merge && recipe.adapter->kind != "lora") {
+    throw std::runtime_error("merge has nothing to merge with: " + none);
+  }
+}
+
+// An adapter that is there is trained further, as it is.
+void check_present_adapter(const Recipe& recipe, const AdapterConfig& present) {
+  const AdapterRecipe& wanted = *recipe.adapter;
+  const auto refuse_if = [&](bool differs, const char* key, const auto& found, const auto& there) {
+    if (differs) {
+      throw std::runtime_error(fmt::format(
+          "adapter.{} is {}, but {} has an adapter already, with {}, which can be trained further",
+          key, found, utf8::printable(recipe.model), there));
+    }
+  };
+  const bool lora = present.kind == AdapterKind::lora;
+  refuse_if(wanted.kind != name_of(present.kind), "kind", wanted.kind, name_of(present.kind));
+  refuse_if(!lora && wanted.size != 0 && wanted.size != present.size, "size", wanted.size,
+            present.size);
+  refuse_if(lora && wanted.rank != present.rank, "rank", wanted.rank, present.rank);
+  refuse_if(lora && wanted.alpha != present.alpha, "alpha", wanted.alpha, present.alpha);
+}
+
 void check_limits(const Recipe& recipe, const Model& model, const Tokenizer& tokenizer) {
   if (tokenizer.size() > model.config().vocab_size) {
     throw std::runtime_error(
         fmt::format("{}: the tokenizer has {} tokens, the model {}: they do not belong together",
                     utf8::printable(recipe.model), tokenizer.size(), model.config().vocab_size));
   }
-  const AdapterKind present = model.adapter().kind;
-  if (recipe.adapter && present != AdapterKind::none &&
-      present != parse_adapter(recipe.adapter->kind)) {
-    throw std::runtime_error(fmt::format(
-        "adapter.kind is \"{}\", but {} has an adapter already, {}, which can be trained further",
-        recipe.adapter->kind, utf8::printable(recipe.model), name_of(present)));
+  if (recipe.adapter) {
+    model.adapter().kind == AdapterKind::none ? check_new_adapter(recipe)
+                                              : check_present_adapter(recipe, model.adapter());
   }
   std::vector<DataRecipe> all = recipe.old;
   all.push_back(recipe.fresh);

@@ -98,6 +98,7 @@ void protect(const RunContext& run, Prepared& prepared) {
   options.mode = parse_protect_mode(recipe.mode);
   options.unit = parse_protect_unit(recipe.unit);
   options.bound = parse_protect_bound(recipe.bound);
+  options.adapter = run.inputs.model.adapter().kind != AdapterKind::none;
   Tensor sum;
   for (const Importance& importance : prepared.importances) {
     if (!sum.defined()) {

@@ -23,7 +23,9 @@ constexpr std::array kUnits = {std::pair{ProtectUnit::weight, "weight"},
 constexpr std::array kBounds = {std::pair{ProtectBound::weight, "weight"},
                                 std::pair{ProtectBound::tensor, "tensor"}};
 
-bool is_protected(const NamedSlice& slice) { return slice.task.empty() && !slice.adapter; }
+bool is_protected(const ParameterArena& arena, const NamedSlice& slice, bool adapter) {
+  return slice.task.empty() && (adapter || !slice.adapter) && arena.trainable(slice);
+}
 
 // 1 at the highest scores within `spans` that are above 0, `fraction` of all there are at most; of
 // equal scores at the first ones.
@@ -61,11 +63,11 @@ struct Neuron {
   std::int64_t bias = -1;
 };
 
-std::vector<Neuron> neurons_of(const ParameterArena& arena) {
+std::vector<Neuron> neurons_of(const ParameterArena& arena, bool adapter) {
   constexpr std::string_view kWeight = "weight", kBias = "bias";
   std::vector<Neuron> neurons;
   for (const NamedSlice& slice : arena.slices()) {
-    if (!is_protected(slice) || slice.name.ends_with(kBias)) continue;
+    if (!is_protected(arena, slice, adapter) || slice.name.ends_with(kBias)) continue;
     const NamedSlice* bias = nullptr;
     if (slice.name.ends_with(kWeight)) {
       const std::string stem = slice.name.substr(0, slice.name.size() - kWeight.size());
@@ -81,8 +83,8 @@ std::vector<Neuron> neurons_of(const ParameterArena& arena) {
 
 template <class T>
 std::vector<std::uint8_t> key_neurons(const ParameterArena& arena, std::span<const T> importance,
-                                      double fraction) {
-  const std::vector<Neuron> neurons = neurons_of(arena);
+                                      double fraction, bool adapter) {
+  const std::vector<Neuron> neurons = neurons_of(arena, adapter);
   std::vector<double> scores;
   for (const auto& [first, size, bias] : neurons) {
     double sum = bias < 0 ? 0.0 : static_cast<double>(importance[bias]);
@@ -166,11 +168,13 @@ Protection::Protection(const ParameterArena& arena, Tensor theta_old, const Tens
 }
 
 void Protection::choose_keys(const ParameterArena& arena, const Tensor& importance) {
-  const std::vector<ArenaSpan> shared = spans_of(arena, is_protected);
+  const std::vector<ArenaSpan> shared = spans_of(
+      arena, [&](const NamedSlice& slice) { return is_protected(arena, slice, options_.adapter); });
   dispatch(old_.dtype(), "protect", [&]<class T>() {
     const std::span<const T> F = importance.span<T>();
-    key_ = options_.unit == ProtectUnit::weight ? mark_highest<T>(F, shared, options_.key_fraction)
-                                                : key_neurons<T>(arena, F, options_.key_fraction);
+    key_ = options_.unit == ProtectUnit::weight
+               ? mark_highest<T>(F, shared, options_.key_fraction)
+               : key_neurons<T>(arena, F, options_.key_fraction, options_.adapter);
   });
   for (const ArenaSpan& piece : pieces_of(shared)) {
     const auto count = std::count(key_.begin() + piece.begin, key_.begin() + piece.end, 1);
@@ -184,7 +188,7 @@ void Protection::choose_keys(const ParameterArena& arena, const Tensor& importan
 
 void Protection::list_tensors(const ParameterArena& arena) {
   for (const NamedSlice& slice : arena.slices()) {
-    if (!is_protected(slice)) continue;
+    if (!is_protected(arena, slice, options_.adapter)) continue;
     const ArenaSpan whole{slice.offset, slice.offset + slice.size};
     double squares = 0;
     for (const ArenaSpan& piece : pieces_of({&whole, 1})) {

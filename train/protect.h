@@ -33,9 +33,11 @@ struct ProtectOptions {
   ProtectMode mode = ProtectMode::clamp;
   ProtectUnit unit = ProtectUnit::weight;
   ProtectBound bound = ProtectBound::weight;
+  bool adapter = false;  // it was there at the start, and is held, too
 };
 
-/// Holds parameters that all tasks share; heads and adapters are free. With d = theta - theta_old:
+/// Holds parameters that all tasks share and that are trained; heads and a new adapter are free.
+/// With d = theta - theta_old:
 ///   bound weight  key units are those of highest importance (a neuron's: the mean over its
 ///                 weights), ties by place in the arena; theta_i is cut to theta_old,i -+ max_drift
 ///                 |theta_old,i|. A weight that was 0 stays 0.

@@ -88,20 +88,19 @@ void check_replay(const Recipe& recipe, const Checker& checker) {
       "task, which adapter, gradient, mixout and distill change");
 }
 
-// Measures that hold the encoder's weights say nothing where these do not move.
+// Measures that hold the encoder's weights say nothing where these do not move. Those that an
+// adapter leaves nothing to hold are refused when the model is known (dataset.cpp).
 void check_still(const Recipe& recipe, const Checker& checker) {
   const bool frozen = recipe.training.encoder == "frozen";
   if (!recipe.adapter && !frozen) {
     return;
   }
-  const std::string reason =
-      frozen ? "has nothing to hold: training.encoder is \"frozen\""
-             : "has nothing to hold: with [adapter] the encoder's own weights stay as they are";
-  checker.refuse_if(recipe.ewc.has_value(), "ewc", reason);
-  checker.refuse_if(recipe.protect.has_value(), "protect", reason);
-  checker.refuse_if(recipe.l2 && recipe.l2->weight > 0, "l2", reason);
-  checker.refuse_if(recipe.recadam.has_value(), "recadam", reason);
-  checker.refuse_if(recipe.mixout.has_value(), "mixout", reason);
+  if (frozen) {
+    for (const std::string& measure : holding_measures(recipe)) {
+      checker.refuse_if(true, measure.c_str(),
+                        "has nothing to hold: training.encoder is \"frozen\"");
+    }
+  }
   checker.refuse_if(recipe.unfreeze.has_value(), "unfreeze",
                     frozen ? "has nothing to thaw: training.encoder is \"frozen\""
                            : "has nothing to thaw: with [adapter] the encoder stays as it is");
@@ -112,8 +111,6 @@ void check_still(const Recipe& recipe, const Checker& checker) {
   checker.refuse_if(recipe.merge && recipe.merge->method == "fisher" && recipe.adapter, "merge",
                     "weighs by the importance of weights that an adapter leaves where they are: "
                     "take method = \"linear\"");
-  checker.refuse_if(recipe.merge && recipe.adapter && recipe.adapter->kind != "lora", "merge",
-                    "has nothing to merge with: the model at the start has no adapter of its own");
 }
 
 // A stronger pull would throw weights past the old ones and away (RecAdam::check).
@@ -149,6 +146,20 @@ void check_splits(const Recipe& recipe, const Checker& checker) {
 }
 
 }  // namespace
+
+std::vector<std::string> holding_measures(const Recipe& recipe) {
+  std::vector<std::string> measures;
+  for (const auto& [on, name] : {std::pair(recipe.ewc.has_value(), "ewc"),
+                                 {recipe.protect.has_value(), "protect"},
+                                 {recipe.l2 && recipe.l2->weight > 0, "l2"},
+                                 {recipe.recadam.has_value(), "recadam"},
+                                 {recipe.mixout.has_value(), "mixout"}}) {
+    if (on) {
+      measures.emplace_back(name);
+    }
+  }
+  return measures;
+}
 
 void check_whole(const Recipe& recipe, const Toml& document, const std::string& file) {
   check_tasks(recipe, document, file);

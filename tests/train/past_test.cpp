@@ -105,5 +105,67 @@ TEST(Past, ASharedHeadIsPartOfWhatTasksShare) {
   EXPECT_EQ(std::count(mixed.begin() + 3 * 16, mixed.end(), 7.0), 0);
 }
 
+// A model with an adapter that an earlier run trained.
+class WithAdapter : public testing::Test {
+ protected:
+  void SetUp() override {
+    Recipe recipe = short_run(files_, "task");
+    recipe.adapter = AdapterRecipe{"houlsby", 4, 8, 16};
+    recipe.output = files_.path("first");
+    run_recipe(recipe);
+    next_ = short_run(files_, "task");
+    next_.model = files_.path("first") / "model";
+    next_.fresh.name = "law";
+    next_.adapter = recipe.adapter;
+    next_.training.steps = 20;
+  }
+
+  double adapter_moved() {
+    run_recipe(next_);
+    const std::string name = "encoder.layer.1.output.adapter.up.weight";
+    return distance(values(saved(files_, "first"), name), values(saved(files_), name));
+  }
+
+  RunFixture files_;
+  Recipe next_;
+};
+
+TEST_F(WithAdapter, WhatWasThereIsHeld) {
+  const double free = adapter_moved();
+  next_.l2.emplace();
+  next_.l2->weight = 10;
+  next_.l2->toward = "old";
+  EXPECT_LT(adapter_moved(), 0.5 * free);
+  next_.l2.reset();
+  next_.protect.emplace();
+  next_.protect->mode = "freeze";
+  next_.protect->key_fraction = 1;
+  EXPECT_LT(adapter_moved(), 0.5 * free);
+  next_.protect.reset();
+  next_.ewc.emplace();
+  next_.ewc->lambda = 1e5;
+  next_.ewc->coupling = "decoupled";
+  EXPECT_LT(adapter_moved(), 0.5 * free);
+}
+
+TEST_F(WithAdapter, OneOfAnotherSizeIsRefused) {
+  next_.adapter->size = 8;
+  expect_error<Refused>("size", "adapter.size is 8", [&] { run_recipe(next_); });
+  next_.adapter = AdapterRecipe{"pfeiffer", 4, 8, 16};
+  expect_error<Refused>("kind", "adapter.kind is pfeiffer", [&] { run_recipe(next_); });
+  next_.adapter = AdapterRecipe{"houlsby", 0, 8, 16};
+  run_recipe(next_);  // "auto" is what is there
+}
+
+TEST_F(WithAdapter, ANewOneHasNothingToBeHeldTo) {
+  next_.model = files_.path("model");
+  next_.l2.emplace();
+  next_.l2->weight = 1;
+  expect_error<Refused>("l2", "l2 has nothing to hold", [&] { run_recipe(next_); });
+  next_.l2.reset();
+  next_.merge = MergeRecipe{"linear", 0.5, 1, 0.2};
+  expect_error<Refused>("merge", "merge has nothing to merge with", [&] { run_recipe(next_); });
+}
+
 }  // namespace
 }  // namespace holdfast
