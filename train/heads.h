@@ -38,10 +38,9 @@ std::vector<std::string> adopt_old_heads(Model& model, const Recipe& recipe, Not
 /// The new task's head, by [heads] scenario [van de Ven & Tolias 2019]:
 ///   task    its own, with these labels; one that is there already is trained further
 ///   domain  the old tasks' head, which must have the same labels, is shared: "<old>+<new>"
-///   class   a head "<old>+<new>" over the old head's labels and then these, a block a task; rows
-///   of
-///           old labels begin as they were. When tasks have a label in common, all are told apart:
-///           "<task>:<label>".
+///   class   a head "<old>+<new>" over the old head's labels and then these, a block a task; old
+///           labels' rows begin as they were. When tasks have a label in common, all are told
+///           apart: "<task>:<label>".
 /// Returns the heads of the old tasks, then the new one's. Throws std::runtime_error, one line,
 /// when that cannot be.
 std::vector<TaskHeads> prepare_heads(Model& model, const Recipe& recipe,
