@@ -35,7 +35,9 @@ void remove_models(const fs::path& folder) {
 }  // namespace
 
 ArmsFolder::ArmsFolder(const std::string& command, const Recipe& recipe)
-    : path(recipe.output), lock(begin_output(path)), ledger(path / "ledger.jsonl") {
+    : path(recipe.output),
+      lock(begin_output(path)),
+      ledger((clear_output(path), path / "ledger.jsonl")) {
   ledger.write(command, Json::object({{"recipe", recipe_hash(recipe)}}));
   write_file(path / "recipe.toml", to_toml(recipe).dump());
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/file.h"
 #include "train/inert.h"
@@ -46,7 +47,9 @@ MeasureWorth worth_of(const std::string& measure, const SeedComparison& seed, Ar
   worth.changed = std::max<std::int64_t>(changed, 0);
   worth.inert = inert_reason(measure, seed.recipe);
   if (worth.inert.empty() && changed == 0) {
-    worth.inert = "leaving it out changes no test prediction";
+    const bool start = seed.recipe.merge && seed.recipe.merge->best().weight == 0;
+    worth.inert = start ? "merge took the encoder of the start, so that nothing else can show"
+                        : "leaving it out changes no test prediction";
   }
   return worth;
 }
@@ -63,6 +66,8 @@ Bounds bounds_of(const Recipe& recipe, double rate, Arms& arms) {
   joint.replay->select = "random";
   joint.replay->quota = "none";
   joint.replay->share = old_texts / (old_texts + new_texts);
+  joint.training.steps = static_cast<std::int64_t>(  // every new text as often as in naive
+      std::ceil(static_cast<double>(joint.training.steps) * (old_texts + new_texts) / new_texts));
   return {arms.run("joint", joint),
           run_naive(arms, recipe, "frozen", [](Recipe& r) { r.training.encoder = "frozen"; })};
 }

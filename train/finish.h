@@ -37,9 +37,9 @@ class BestModel {
   Tensor weights_;
 };
 
-/// [merge]: puts LoRA into the weights, then the merge of the start model and the trained one into the run's model; its weight
-/// is the recipe's, or searched on the validation splits (merge_search.h), which the result then
-/// tells. Throws Stopped.
+/// [merge]: puts LoRA into the weights, then the merge of the start model and the trained one into
+/// the run's model; its weight is the recipe's, or searched on the validation splits
+/// (merge_search.h), which the result then tells. Throws Stopped.
 void merge_with_start(const RunContext& run, const Prepared& prepared,
                       std::span<const Evaluation> before);
 

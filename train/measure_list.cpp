@@ -39,7 +39,8 @@ constexpr Measure table(const char* name) {
 }
 
 constexpr std::array kMeasures = {
-    table<&Recipe::replay>("replay"),
+    Measure{"replay", [](const Recipe& r) { return r.replay && r.replay->share > 0; },
+            carry<&Recipe::replay>},
     table<&Recipe::ewc>("ewc"),
     Measure{"layer-wise rates", [](const Recipe& r) { return r.learning_rate.layer_wise(); },
             carry_rates},

@@ -52,20 +52,16 @@ Objective::Objective(Model& model, const Recipe& recipe, std::vector<SamplePool>
              recipe.training.batch_size, recipe.replay ? recipe.replay->share : 0, seed_),
       memory_ends_(running_sums(memory_sizes(pools_))),
       matching_(memory_ends_.empty() ? 0 : memory_ends_.back(), RandomStream(seed_, "der++")),
-      referring_(matching_.size(), RandomStream(seed_, "a-gem")) {
-  if (distillation && distillation->recipe.method == "der++") {
-    const double share = recipe.replay ? recipe.replay->share : 0;
-    matched_texts_ = std::max<std::int64_t>(
-        std::llround(share * static_cast<double>(recipe.training.batch_size)), 1);
-  }
-}
+      referring_(matching_.size(), RandomStream(seed_, "a-gem")) {}
 
 Objective::Terms Objective::batch(std::int64_t step) {
   clear();
   for (const MixItem& item : mixer_.batch(step)) {
     take(static_cast<std::size_t>(item.source), {item.index, item.epoch}, mixed_);
   }
-  take_memory(matching_, step, matched_texts_, matched_);
+  if (distillation_ && distillation_->recipe.method == "der++") {  // as many as there are old ones
+    take_memory(matching_, mixer_.old_before(step), mixer_.old_before(step + 1), matched_);
+  }
   Terms terms;
   const Var pooled = forward(step, terms.tokens);
   terms.loss = cross_entropies(pooled, mixed_, terms.tasks);
@@ -80,7 +76,7 @@ Objective::Terms Objective::batch(std::int64_t step) {
 
 Var Objective::reference(std::int64_t step, std::int64_t texts) {
   clear();
-  take_memory(referring_, step, texts, mixed_);
+  take_memory(referring_, step * texts, (step + 1) * texts, mixed_);
   std::int64_t tokens = 0;
   std::vector<TaskLoss> losses;
   return cross_entropies(forward(step, tokens), mixed_, losses);
@@ -103,14 +99,14 @@ void Objective::take(std::size_t pool, const Cycle::Place& place, std::vector<Ro
                             : &from.samples[static_cast<std::size_t>(place.index)]);
 }
 
-// The next `texts` of the memories; a step takes as many as every other.
-void Objective::take_memory(Cycle& cycle, std::int64_t step, std::int64_t texts,
+// The texts of the memories at positions [begin, end) of the cycle.
+void Objective::take_memory(Cycle& cycle, std::int64_t begin, std::int64_t end,
                             std::vector<Rows>& rows) {
-  for (std::int64_t i = step * texts; i < (step + 1) * texts; ++i) {
+  for (std::int64_t i = begin; i < end; ++i) {
     Cycle::Place place = cycle.at(i);
-    const auto end = std::upper_bound(memory_ends_.begin(), memory_ends_.end(), place.index);
-    place.index -= end == memory_ends_.begin() ? 0 : *(end - 1);
-    take(static_cast<std::size_t>(end - memory_ends_.begin()) + 1, place, rows);
+    const auto pool = std::upper_bound(memory_ends_.begin(), memory_ends_.end(), place.index);
+    place.index -= pool == memory_ends_.begin() ? 0 : *(pool - 1);
+    take(static_cast<std::size_t>(pool - memory_ends_.begin()) + 1, place, rows);
   }
 }
 
@@ -169,10 +165,6 @@ Var Objective::cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
 Var Objective::distilled(const Var& pooled) {
   const bool lwf = distillation_->recipe.method == "lwf";
   const std::vector<Rows>& rows = lwf ? mixed_ : matched_;
-  std::size_t matched = 0;
-  for (const Rows& of_pool : matched_) {
-    matched += of_pool.rows.size();
-  }
   Var total;
   for (const DistillSource& source : distillation_->sources) {
     const Rows& of_pool = rows[source.pool];
@@ -184,12 +176,20 @@ Var Objective::distilled(const Var& pooled) {
       answers = slice(answers, 1, 0, source.teacher.classes());
     }
     const Tensor teacher = source.teacher.of(of_pool.indices, model_.dtype());
-    const double part = static_cast<double>(of_pool.rows.size()) / static_cast<double>(matched);
+    const double part = static_cast<double>(of_pool.rows.size()) / static_cast<double>(matched());
     const Var loss = lwf ? distillation_loss(answers, teacher, distillation_->recipe.temperature)
                          : scale(logit_matching_loss(answers, teacher), part);
     total = total.defined() ? add(total, loss) : loss;
   }
   return total.defined() ? total : Var(Tensor::zeros({}, model_.dtype()));
+}
+
+std::int64_t Objective::matched() const {
+  std::size_t texts = 0;
+  for (const Rows& of_pool : matched_) {
+    texts += of_pool.rows.size();
+  }
+  return static_cast<std::int64_t>(texts);
 }
 
 bool Objective::reached(const Head& head) const {

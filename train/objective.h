@@ -78,6 +78,8 @@ class Objective {
   const std::vector<SamplePool>& pools() const { return pools_; }
   /// Whether the latest loss reached this head.
   bool reached(const Head& head) const;
+  /// Texts of der++'s second draw in the latest batch.
+  std::int64_t matched() const;
   /// The texts of the latest loss, for a message.
   std::string texts() const;
 
@@ -88,7 +90,7 @@ class Objective {
   };
   void clear();
   void take(std::size_t pool, const Cycle::Place& place, std::vector<Rows>& rows);
-  void take_memory(Cycle& cycle, std::int64_t step, std::int64_t texts, std::vector<Rows>& rows);
+  void take_memory(Cycle& cycle, std::int64_t begin, std::int64_t end, std::vector<Rows>& rows);
   Var forward(std::int64_t step, std::int64_t& tokens);
   Var logits(const Var& pooled, const std::string& head, const std::vector<std::int32_t>& rows);
   Var cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
@@ -98,7 +100,6 @@ class Objective {
   Model& model_;
   std::uint64_t seed_;
   double smoothing_;
-  std::int64_t matched_texts_ = 0;  // a step, of der++'s second draw
   std::vector<SamplePool> pools_;
   const Distillation* distillation_;
   Mixer mixer_;

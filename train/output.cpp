@@ -54,17 +54,21 @@ Descriptor begin_output(const fs::path& output) {
     throw Refused("output " + utf8::printable(output.string()) +
                   " is in use by another run: wait for its end, or choose another folder");
   }
-  for (const char* name : {"metrics.json", "result.json", "recipe.toml", "replay.csv",
+  return lock;
+}
+
+void clear_output(const fs::path& output) {
+  for (const char* name : {"metrics.json", "result.json", "recipe.toml", "replay.csv", "memory.csv",
                            "report.html", "ledger.jsonl"}) {
     fs::remove(output / name);
   }
+  fs::remove_all(output / "adapter");
   for (const fs::directory_entry& entry : fs::directory_iterator(output)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with("importance.") && name.ends_with(".safetensors")) {
       fs::remove(entry.path());
     }
   }
-  return lock;
 }
 
 }  // namespace holdfast

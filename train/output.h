@@ -12,8 +12,12 @@ namespace holdfast {
 /// `model`, which is read, is in it. Leaves nothing behind.
 void check_output(const std::filesystem::path& output, const std::filesystem::path& model);
 
-/// Creates the folder, or takes an earlier run's results away, all but its model. The folder
-/// belongs to the caller until the descriptor closes; throws Refused while it is another's.
+/// Creates the folder. It belongs to the caller until the descriptor closes; throws Refused while it
+/// is another's.
 [[nodiscard]] Descriptor begin_output(const std::filesystem::path& output);
+
+/// Takes an earlier run's results away, all but its model, which is replaced when a new one is
+/// whole.
+void clear_output(const std::filesystem::path& output);
 
 }  // namespace holdfast

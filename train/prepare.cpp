@@ -139,15 +139,15 @@ void ask_teacher(const RunContext& run, Prepared& prepared) {
   prepared.distillation = std::move(distillation);
 }
 
-// w_k = N / (K N_k); 0 for a class without texts.
-std::vector<double> balanced_weights(const TaskData& task, std::size_t classes) {
+// w_k = N / (K N_k) over the texts that are trained on; 0 for a class without texts.
+std::vector<double> balanced_weights(std::span<const Sample> samples, std::size_t classes) {
   std::vector<double> counts(classes);
-  for (const Sample& sample : task.train) {
+  for (const Sample& sample : samples) {
     ++counts[static_cast<std::size_t>(sample.label)];
   }
   const auto present = static_cast<double>(
       std::count_if(counts.begin(), counts.end(), [](double n) { return n > 0; }));
-  const auto texts = static_cast<double>(task.train.size());
+  const auto texts = static_cast<double>(samples.size());
   for (double& count : counts) {
     count = count > 0 ? texts / (present * count) : 0;
   }
@@ -217,7 +217,7 @@ std::vector<SamplePool> make_pools(const RunContext& run, const Prepared& prepar
     const TaskData& task = run.inputs.tasks[t];
     SamplePool pool{.task = task.name, .samples = samples, .head = task.heads.now};
     if (data.class_weights == "balanced") {
-      pool.class_weights = balanced_weights(task, run.model.head(task.heads.now)->labels.size());
+      pool.class_weights = balanced_weights(samples, run.model.head(task.heads.now)->labels.size());
     }
     if (run.recipe.augment && run.inputs.augmenter) {  // an arm may have it off
       const Inputs& inputs = run.inputs;

@@ -102,7 +102,7 @@ struct L2Recipe {
 
 /// [recadam]: the pull towards the old weights fades while the task's gradient grows.
 struct RecAdamRecipe {
-  double pull = 5000;      // gamma
+  double pull = 200;       // gamma; in the paper 5000 with rates of 2e-5
   double midpoint = 0.25;  // share of the steps where both weigh the same: t0
   double slope = 0.1;      // k, a step
 };

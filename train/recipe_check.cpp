@@ -71,7 +71,7 @@ void check_replay(const Recipe& recipe, const Checker& checker) {
                     "needs [replay]: a-gem compares with the memory's gradient");
   checker.refuse_if(needs_memory && !recipe.replay, "distill",
                     "needs [replay]: der++ keeps the old model's answers to the memory's texts");
-  checker.refuse_if(recipe.replay && recipe.replay->share == 0 && !needs_memory, "replay",
+  checker.refuse_if(recipe.replay && recipe.replay->share == 0 && !recipe.gradient, "replay",
                     "has share = 0: no text of the memory would ever be used");
   const bool another_end =
       recipe.evaluation.keep_best || recipe.training.early_stop > 0 || recipe.merge;
@@ -106,6 +106,8 @@ void check_still(const Recipe& recipe, const Checker& checker) {
                            : "has nothing to thaw: with [adapter] the encoder stays as it is");
   checker.refuse_if(frozen && recipe.adapter, "adapter",
                     "is in the encoder, and training.encoder is \"frozen\"");
+  checker.refuse_if(frozen && recipe.gradient, "gradient",
+                    "has nothing to project: training.encoder is \"frozen\"");
   checker.refuse_if(frozen && recipe.merge, "merge",
                     "has nothing to merge: training.encoder is \"frozen\"");
   checker.refuse_if(recipe.merge && recipe.merge->method == "fisher" && recipe.adapter, "merge",

@@ -46,8 +46,7 @@ StepRecord TrainingStep::run(std::int64_t step) {
     mixout_->unmix(arena.values(), arena.grads());
   }
   if (reference_texts_ > 0) {
-    record.projected =
-        project(arena.grads(), reference_, shared_spans(arena, measures_.shared_head)).acted;
+    record.projected = project(arena.grads(), reference_, shared_spans(arena, measures_.shared_head)).acted;
   }
 
   // Clip the loss's gradient; penalties are added to it afterwards, so that they cannot erase the
@@ -76,11 +75,18 @@ void TrainingStep::thaw(std::int64_t step, StepRecord& record) {
   record.lowest_layer = lowest_layer_;
 }
 
+// On the same network as the step's own gradient.
 void TrainingStep::refer(std::int64_t step) {
   ParameterArena& arena = model_.arena();
+  if (mixout_) {
+    mixout_->mix(arena.values(), static_cast<std::uint32_t>(step));
+  }
   arena.zero_grad();
   backward(objective_.reference(step, reference_texts_));
   check_reached(step);
+  if (mixout_) {
+    mixout_->unmix(arena.values(), arena.grads());
+  }
   reference_.copy_from(arena.grads());
 }
 
@@ -225,8 +231,9 @@ TrainingStep::TrainingStep(Model& model, const Recipe& recipe, std::vector<Sampl
     pull_.recadam = &*recadam_;
   }
   if (recipe.mixout) {
-    mixout_ = std::make_unique<Mixout>(model.arena(), *measures.start, recipe.mixout->probability,
-                                       seed, measures.shared_head, measures.fresh);
+    mixout_ =
+        std::make_unique<Mixout>(model.arena(), *measures.start, recipe.mixout->probability, seed,
+                                 measures.shared_head, measures.fresh);
   }
   if (recipe.unfreeze) {
     thaw_every_ =

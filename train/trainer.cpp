@@ -40,7 +40,9 @@ class Run {
 
  private:
   void begin();
+  void make_ready();
   void before();
+  void open();
   void train();
   void finish();
   void after();
@@ -75,16 +77,51 @@ class Run {
 RunResult Run::operator()() {
   begin();
   try {
-    before();
-    prepared_ = prepare(context_);
+    make_ready();
+    open();
     train();
     finish();
     after();
   } catch (const Stopped&) {
     result_.interrupted = true;
   }
+  if (!ledger_ && std::filesystem::exists(context_.output() / "model")) {
+    context_.notice("nothing was learnt: " + recipe_.output + " stays as it was");
+    return std::move(result_);
+  }
+  if (!ledger_) {
+    open();
+  }
   save();
   return std::move(result_);
+}
+
+// What fails here was refused: the output folder is as it was.
+void Run::make_ready() try {
+  before();
+  prepared_ = prepare(context_);
+} catch (const std::invalid_argument& error) {
+  throw Refused(error.what());
+} catch (const std::runtime_error& error) {
+  throw Refused(error.what());
+}
+
+// From here on the folder is this run's.
+void Run::open() {
+  clear_output(recipe_.output);
+  ledger_ = std::make_unique<Ledger>(context_.output() / "ledger.jsonl");
+  ledger_->write("run", Json::object({{"seed", recipe_.seed},
+                                      {"steps", recipe_.training.steps},
+                                      {"precision", name_of(recipe_.precision)},
+                                      {"isa", name_of(isa())},
+                                      {"cpu", cpu_name()},
+                                      {"gemm", gemm_description()},
+                                      {"threads", thread_count()},
+                                      {"recipe", recipe_hash(recipe_)},
+                                      {"inputs", inputs_.digest()}}));
+  for (const CurvePoint& point : result_.curve) {
+    ledger_->write("evaluation", to_json(point));
+  }
 }
 
 void Run::begin() {
@@ -97,16 +134,6 @@ void Run::begin() {
     result.old = task.old;
   }
   lock_ = begin_output(recipe_.output);
-  ledger_ = std::make_unique<Ledger>(std::filesystem::path(recipe_.output) / "ledger.jsonl");
-  ledger_->write("run", Json::object({{"seed", recipe_.seed},
-                                      {"steps", recipe_.training.steps},
-                                      {"precision", name_of(recipe_.precision)},
-                                      {"isa", name_of(isa())},
-                                      {"cpu", cpu_name()},
-                                      {"gemm", gemm_description()},
-                                      {"threads", thread_count()},
-                                      {"recipe", recipe_hash(recipe_)},
-                                      {"inputs", inputs_.digest()}}));
 }
 
 // All splits before training: what later evaluations are compared with.
@@ -144,6 +171,7 @@ void Run::before() {
 }
 
 void Run::train() {
+  set_importance_aside(context_, prepared_);
   const Stopwatch watch;
   const std::int64_t steps = recipe_.training.steps;
   TrainingStep training(model_, recipe_, make_pools(context_, prepared_),
@@ -171,7 +199,6 @@ void Run::train() {
         balance(step + 1, training);
       }
     }
-    set_importance_aside(context_, prepared_);
   }
 }
 
@@ -217,7 +244,9 @@ void Run::validate(std::int64_t step) {
   const Timed timed(result_.seconds.evaluate);
   look_at_validation(step == 0, result_.seconds.evaluate_old);
   const CurvePoint point = curve_point(step, share_, validation_);
-  ledger_->write("evaluation", to_json(point));
+  if (ledger_) {
+    ledger_->write("evaluation", to_json(point));
+  }
   result_.curve.push_back(point);
   if (hooks_.evaluated) {
     hooks_.evaluated(point);
@@ -260,12 +289,12 @@ void Run::save() {
         "the weights after step {} are not finite; nothing was saved. Lower the learning rate",
         result_.steps));
   }
-  result_.drift = measure_drift(model_, inputs_.model);
   context_.tell_always({.phase = "save", .detail = recipe_.output, .done = 0, .total = 1});
   if (model_.adapter().kind == AdapterKind::lora) {
     write_peft(model_, inputs_.fresh().heads.now, recipe_.model, output / "adapter");
     model_.merge_lora();
   }
+  result_.drift = measure_drift(model_, inputs_.model);
   save_model(output / "model");
   leave();
   summarise();

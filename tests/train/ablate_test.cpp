@@ -177,7 +177,7 @@ TEST(Ablate, RefusesWhatItCannotMeasure) {
   refuses("needs test of task medical", [](Recipe& r) { r.fresh.test.clear(); });
   refuses("with a measure", [&](Recipe& r) { r = files.plain(); });
   refuses("recadam alone: recadam pulls too hard", [](Recipe& r) {
-    r.recadam.emplace();
+    r.recadam.emplace().pull = 5000;
     r.learning_rate.naive = {1e-4, 1e-3};
   });
   refuses("at least one", [](Recipe& r) { r.seed = std::numeric_limits<std::int64_t>::max(); });

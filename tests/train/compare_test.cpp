@@ -179,6 +179,7 @@ TEST(Compare, BoundsAreJointTrainingAndTheFrozenEncoder) {
   ASSERT_TRUE(seed.bounds);
   const RunResult& joint = seed.bounds->joint;
   EXPECT_EQ(joint.replayed, 200);
+  EXPECT_EQ(joint.steps, 33);  // ten steps' worth of new texts, at 90 of 290 texts
   EXPECT_DOUBLE_EQ(joint.recipe.replay->share, 200.0 / 290);
   EXPECT_EQ(joint.recipe.learning_rate.rate, seed.chosen_naive().recipe.learning_rate.rate);
   EXPECT_FALSE(joint.recipe.ewc || joint.recipe.evaluation.controller);

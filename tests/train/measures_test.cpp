@@ -9,6 +9,7 @@
 #include "tests/reference/expect_error.h"
 #include "tests/train/run_fixture.h"
 #include "train/importance_file.h"
+#include "train/prepare.h"
 #include "train/trainer.h"
 
 namespace holdfast {
@@ -389,6 +390,54 @@ TEST(Measures, OldDataThatAreGoneComeFromTheEarlierRun) {
   std::filesystem::remove(files.path("first") / "importance.medical.safetensors");
   expect_error<Refused>("importance", "ewc: task medical has no train",
                         [&] { run_recipe(checked(gone)); });
+}
+
+// Texts of a skewed task that is gone: their weights are those of the memory itself.
+TEST(Measures, ClassWeightsOfAMemoryAreItsOwn) {
+  const RunFixture files;
+  std::string memory = "task,line,label,score,reason,text,text_pair\n";
+  for (int n = 0; n < 12; ++n) {
+    memory += std::string("news,0,") + (n < 4 ? "sports" : "politics") + ",0,,the match,\n";
+  }
+  write_file(files.path("kept.csv"), memory);
+  Recipe recipe = short_recipe(files);
+  recipe.old[0].train.clear();
+  recipe.old[0].class_weights = "balanced";
+  recipe.replay.emplace();
+  recipe.replay->memory = files.path("kept.csv");
+  recipe.replay->share = 0.5;
+  const Inputs inputs = open_inputs(checked(recipe), {});
+  Model model = inputs.model.clone();
+  RunResult result;
+  const Hooks hooks;
+  const Recipe resolved = resolve(checked(recipe), inputs);
+  const RunContext run{model, inputs, resolved, hooks, result};
+  const Prepared prepared = prepare(run);
+  const std::vector<double> weights = make_pools(run, prepared).at(1).class_weights;
+  ASSERT_EQ(weights.size(), 3U);
+  EXPECT_DOUBLE_EQ(weights[0], 12.0 / (2 * 4));  // sports
+  EXPECT_DOUBLE_EQ(weights[1], 0);               // business: no text
+  EXPECT_DOUBLE_EQ(weights[2], 12.0 / (2 * 8));  // politics
+}
+
+TEST(Measures, WhatIsRefusedLeavesAnEarlierRunAsItWas) {
+  const RunFixture files;
+  run_recipe(checked(short_recipe(files)));
+  const std::string metrics = file_text(files.path("out") / "metrics.json");
+  const std::string weights = weights_of(files.path("out"));
+  Recipe recipe = short_recipe(files);
+  recipe.replay.emplace();
+  recipe.replay->keep = 0.1;
+  recipe.replay->budget = 1;  // no text is so short
+  expect_error<Refused>("budget", "holds none of the texts", [&] { run_recipe(checked(recipe)); });
+  std::atomic<bool> stop{true};  // Ctrl-C before the first step
+  Hooks hooks;
+  hooks.stop = &stop;
+  const RunResult stopped = run_recipe(checked(short_recipe(files)), hooks);
+  EXPECT_TRUE(stopped.interrupted);
+  EXPECT_EQ(stopped.steps, 0);
+  EXPECT_EQ(file_text(files.path("out") / "metrics.json"), metrics);
+  EXPECT_EQ(weights_of(files.path("out")), weights);
 }
 
 TEST(Measures, AModelIsSavedWhateverBecomesOfWhatIsLeft) {

@@ -59,6 +59,25 @@ TEST_F(ObjectiveTest, DerComparesTheMemorysTextsWithTheirOwnTasksHead) {
   EXPECT_GT(terms.tokens, plain.batch(0).tokens);
 }
 
+TEST_F(ObjectiveTest, DerDrawsAsManyTextsAsTheBatchHasOldOnes) {
+  Distillation distillation{{"der++", 1, 2}, {}};
+  distillation.sources.push_back({1, "news", teacher("news", 0)});
+  std::vector<SamplePool> pools = this->pools();
+  for (SamplePool& pool : pools) {
+    pool.variant = {};
+  }
+  Objective objective(inputs_->model, recipe_, pools, &distillation);
+  Objective plain(inputs_->model, recipe_, pools, nullptr);
+  for (Objective* both : {&objective, &plain}) {
+    both->set_share(1, 0.75);
+  }
+  for (const std::int64_t step : {0, 1, 2}) {
+    const Objective::Terms terms = objective.batch(step);
+    EXPECT_EQ(objective.matched(), terms.tasks.size() > 1 ? terms.tasks[1].texts : 0) << step;
+    EXPECT_GT(terms.tokens, plain.batch(step).tokens) << step;
+  }
+}
+
 TEST_F(ObjectiveTest, ClassWeightsScaleEachText) {
   recipe_.replay.reset();
   SamplePool weighted = pool("medical", 1);
