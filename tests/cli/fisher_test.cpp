@@ -63,7 +63,8 @@ TEST_F(Fisher, ExplainsInNumbersOfThisModel) {
 TEST_F(Fisher, ExplainsWithoutAModel) {
   const Outcome outcome = run(folder_->path(), {"fisher", "--explain", "--json"});
   ASSERT_EQ(outcome.status, 0) << outcome.err;
-  const Json::Array& rows = json(outcome.out).at("conversions").array();
+  const Json explained = json(outcome.out);
+  const Json::Array& rows = explained.at("conversions").array();
   EXPECT_DOUBLE_EQ(rows[1].at("factor_raw").as_double(), 1.0 / 32);
   EXPECT_TRUE(rows[1].at("factor_mean").is_null());
 }
