@@ -52,11 +52,20 @@ Cycle::Place Cycle::at(std::int64_t position) {
   return {order_[static_cast<std::size_t>(position % size_)], wanted};
 }
 
+BufferCycle::BufferCycle(std::vector<std::int64_t> sizes, const RandomStream& stream)
+    : ends_(running_sums(std::move(sizes))), cycle_(ends_.empty() ? 0 : ends_.back(), stream) {}
+
+MixItem BufferCycle::at(std::int64_t position) {
+  const Cycle::Place place = cycle_.at(position);
+  const auto end = std::upper_bound(ends_.begin(), ends_.end(), place.index);
+  const std::int64_t before = end == ends_.begin() ? 0 : *(end - 1);
+  return {static_cast<std::int32_t>(end - ends_.begin()) + 1, place.index - before, place.epoch};
+}
+
 Mixer::Mixer(std::int64_t new_count, std::vector<std::int64_t> old_counts, std::int64_t batch_size,
              double share, std::uint64_t seed)
-    : old_ends_(running_sums(std::move(old_counts))),
-      new_(new_count, RandomStream(seed, "mixing.new")),
-      old_(old_ends_.empty() ? 0 : old_ends_.back(), RandomStream(seed, "mixing.old")),
+    : new_(new_count, RandomStream(seed, "mixing.new")),
+      old_(std::move(old_counts), RandomStream(seed, "mixing.old")),
       batch_size_(batch_size) {
   if (new_count < 1) throw std::invalid_argument("[mixer] there are no new samples to train on");
   if (batch_size < 1) throw std::invalid_argument("[mixer] batch_size must be at least 1");
@@ -92,14 +101,6 @@ std::int64_t Mixer::new_before(std::int64_t step) const {
   return step * batch_size_ - old_before(step);
 }
 
-MixItem Mixer::old_item(std::int64_t position) {
-  const Cycle::Place place = old_.at(position);
-  const auto end = std::upper_bound(old_ends_.begin(), old_ends_.end(), place.index);
-  const std::int64_t before = end == old_ends_.begin() ? 0 : *(end - 1);
-  return {static_cast<std::int32_t>(end - old_ends_.begin()) + 1, place.index - before,
-          place.epoch};
-}
-
 std::vector<MixItem> Mixer::batch(std::int64_t step) {
   std::vector<MixItem> items;
   items.reserve(static_cast<std::size_t>(batch_size_));
@@ -108,7 +109,7 @@ std::vector<MixItem> Mixer::batch(std::int64_t step) {
     items.push_back({0, place.index, place.epoch});
   }
   for (std::int64_t i = old_before(step); i < old_before(step + 1); ++i)
-    items.push_back(old_item(i));
+    items.push_back(old_.at(i));
   return items;
 }
 

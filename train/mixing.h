@@ -44,6 +44,21 @@ struct MixItem {
       0;  // how often its pool (all new, or all old samples) had been through before
 };
 
+/// The old tasks' buffers taken together and again and again in fresh orders, so that each is drawn
+/// in proportion to its size.
+class BufferCycle {
+ public:
+  /// Throws std::invalid_argument for a negative size.
+  BufferCycle(std::vector<std::int64_t> sizes, const RandomStream& stream);
+  /// The place at `position` = 0, 1, ...; size must be above 0.
+  MixItem at(std::int64_t position);
+  std::int64_t size() const { return cycle_.size(); }
+
+ private:
+  std::vector<std::int64_t> ends_;  // running sums of the sizes
+  Cycle cycle_;
+};
+
 /// Chooses every batch as a pure function of (seed, step, shares set so far). New samples come once
 /// an epoch in a fresh order; old samples likewise from all buffers together, so that each old task
 /// is drawn in proportion to its buffer. Of every batch exactly share * batch_size are old, the
@@ -76,10 +91,9 @@ class Mixer {
     std::int64_t first_step;
     std::int64_t share;  // billionths
   };
-  MixItem old_item(std::int64_t position);
 
-  std::vector<std::int64_t> old_ends_;  // running sums of old_counts
-  Cycle new_, old_;
+  Cycle new_;
+  BufferCycle old_;
   std::int64_t batch_size_;
   std::vector<Segment> segments_;
 };

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 
 #include "autograd/fused.h"
@@ -34,11 +33,6 @@ std::vector<std::int64_t> memory_sizes(const std::vector<SamplePool>& pools) {
   return sizes;
 }
 
-std::vector<std::int64_t> running_sums(std::vector<std::int64_t> sizes) {
-  std::partial_sum(sizes.begin(), sizes.end(), sizes.begin());
-  return sizes;
-}
-
 }  // namespace
 
 Objective::Objective(Model& model, const Recipe& recipe, std::vector<SamplePool> pools,
@@ -50,14 +44,13 @@ Objective::Objective(Model& model, const Recipe& recipe, std::vector<SamplePool>
       distillation_(distillation),
       mixer_(static_cast<std::int64_t>(pools_.front().samples.size()), memory_sizes(pools_),
              recipe.training.batch_size, recipe.replay ? recipe.replay->share : 0, seed_),
-      memory_ends_(running_sums(memory_sizes(pools_))),
-      matching_(memory_ends_.empty() ? 0 : memory_ends_.back(), RandomStream(seed_, "der++")),
-      referring_(matching_.size(), RandomStream(seed_, "a-gem")) {}
+      matching_(memory_sizes(pools_), RandomStream(seed_, "der++")),
+      referring_(memory_sizes(pools_), RandomStream(seed_, "a-gem")) {}
 
 Objective::Terms Objective::batch(std::int64_t step) {
   clear();
   for (const MixItem& item : mixer_.batch(step)) {
-    take(static_cast<std::size_t>(item.source), {item.index, item.epoch}, mixed_);
+    take(item, mixed_);
   }
   if (distillation_ && distillation_->recipe.method == "der++") {  // as many as there are old ones
     take_memory(matching_, mixer_.old_before(step), mixer_.old_before(step + 1), matched_);
@@ -90,23 +83,21 @@ void Objective::clear() {
   matched_.assign(pools_.size(), {});
 }
 
-void Objective::take(std::size_t pool, const Cycle::Place& place, std::vector<Rows>& rows) {
+void Objective::take(const MixItem& item, std::vector<Rows>& rows) {
+  const auto pool = static_cast<std::size_t>(item.source);
   rows[pool].rows.push_back(static_cast<std::int32_t>(samples_.size()));
-  rows[pool].indices.push_back(place.index);
+  rows[pool].indices.push_back(item.index);
   const SamplePool& from = pools_[pool];
   const bool varies = from.variant && &rows != &matched_;  // the teacher has seen it as it is
-  samples_.push_back(varies ? &variants_.emplace_back(from.variant(place.index, place.epoch))
-                            : &from.samples[static_cast<std::size_t>(place.index)]);
+  samples_.push_back(varies ? &variants_.emplace_back(from.variant(item.index, item.epoch))
+                            : &from.samples[static_cast<std::size_t>(item.index)]);
 }
 
 // The texts of the memories at positions [begin, end) of the cycle.
-void Objective::take_memory(Cycle& cycle, std::int64_t begin, std::int64_t end,
+void Objective::take_memory(BufferCycle& cycle, std::int64_t begin, std::int64_t end,
                             std::vector<Rows>& rows) {
   for (std::int64_t i = begin; i < end; ++i) {
-    Cycle::Place place = cycle.at(i);
-    const auto pool = std::upper_bound(memory_ends_.begin(), memory_ends_.end(), place.index);
-    place.index -= pool == memory_ends_.begin() ? 0 : *(pool - 1);
-    take(static_cast<std::size_t>(pool - memory_ends_.begin()) + 1, place, rows);
+    take(cycle.at(i), rows);
   }
 }
 

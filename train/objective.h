@@ -89,8 +89,9 @@ class Objective {
     std::vector<std::int64_t> indices;  // places in the pool
   };
   void clear();
-  void take(std::size_t pool, const Cycle::Place& place, std::vector<Rows>& rows);
-  void take_memory(Cycle& cycle, std::int64_t begin, std::int64_t end, std::vector<Rows>& rows);
+  void take(const MixItem& item, std::vector<Rows>& rows);
+  void take_memory(BufferCycle& cycle, std::int64_t begin, std::int64_t end,
+                   std::vector<Rows>& rows);
   Var forward(std::int64_t step, std::int64_t& tokens);
   Var logits(const Var& pooled, const std::string& head, const std::vector<std::int32_t>& rows);
   Var cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
@@ -103,8 +104,7 @@ class Objective {
   std::vector<SamplePool> pools_;
   const Distillation* distillation_;
   Mixer mixer_;
-  std::vector<std::int64_t> memory_ends_;  // running sums of the memories' sizes
-  Cycle matching_, referring_;             // places in all memories together
+  BufferCycle matching_, referring_;  // draws from all memories together
 
   // The latest batch.
   std::vector<const Sample*> samples_;
