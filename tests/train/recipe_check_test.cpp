@@ -3,17 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "tests/reference/expect_error.h"
+#include "tests/train/recipe_texts.h"
 
 namespace holdfast {
 namespace {
-
-const std::string kSmall =
-    "model = \"m\"\noutput = \"o\"\n[new]\nname = \"b\"\ntrain = \"t.csv\"\n";
-const std::string kOld = "[[old]]\nname = \"a\"\ntrain = \"u.csv\"\n";
-
-Recipe parse(const std::string& text) {
-  return parse_recipe(Toml::parse(text, "recipe.toml"), "recipe.toml");
-}
 
 TEST(RecipeCheck, RefusesMeasuresWithoutAnOldTask) {
   for (const char* table : {"[replay]\n", "[ewc]\n", "[distill]\nmethod = \"lwf\"\n",
