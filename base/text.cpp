@@ -4,10 +4,22 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
+#include <limits>
 #include <vector>
 
 namespace holdfast {
+namespace {
+
+struct ByteUnit {
+  std::string_view name;
+  std::int64_t bytes;
+};
+constexpr ByteUnit kByteUnits[] = {
+    {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"", 1}};  // the largest first
+
+}  // namespace
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   // Rows i-2, i-1 and i of the table: distances from a's first i bytes to each prefix of b.
@@ -62,6 +74,25 @@ std::string human_bytes(std::int64_t bytes) {
     ++unit;
   }
   return fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::optional<std::int64_t> parse_bytes(std::string_view text) {
+  std::int64_t count = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const auto found = std::find_if(std::begin(kByteUnits), std::end(kByteUnits),
+                                  [&](const ByteUnit& one) { return one.name == unit; });
+  if (code != std::errc() || count < 0 || found == std::end(kByteUnits) ||
+      count > std::numeric_limits<std::int64_t>::max() / found->bytes) {
+    return std::nullopt;
+  }
+  return count * found->bytes;
+}
+
+std::string exact_bytes(std::int64_t bytes) {
+  const auto largest = std::find_if(std::begin(kByteUnits), std::end(kByteUnits),
+                                    [&](const ByteUnit& unit) { return bytes % unit.bytes == 0; });
+  return bytes == 0 ? "0" : fmt::format("{}{}", bytes / largest->bytes, largest->name);
 }
 
 std::string human_duration(double seconds) {

@@ -123,7 +123,10 @@ void parse_tasks(TableReader& root, Recipe& recipe) {
   }
   const Toml* old = root.find("old");
   if (old && !old->is_array()) {
-    throw root.error(*old, "old", "must be written [[old]]: there may be several");
+    throw root.error(
+        *old, "old",
+        "must be a list, [[old]] in the recipe: --set old.0.train=... changes the first "
+        "of its entries");
   }
   for (std::size_t i = 0; old && i < old->array().size(); ++i) {
     recipe.old.push_back(parse_data(old->array()[i], "old", recipe.fresh.max_length));

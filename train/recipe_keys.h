@@ -39,7 +39,7 @@ void keys_of(Keys& keys, TrainingRecipe& training) {
   keys("clip_norm", training.clip_norm, Range{0});
   keys("dropout", training.dropout, Range{0, 1, false, true});
   keys("label_smoothing", training.label_smoothing, Range{0, 1, false, true});
-  keys.bytes("memory_budget", training.memory_budget);
+  keys.bytes("memory_budget", training.memory_budget, "no limit");
   keys("early_stop", training.early_stop, 0, kMany);
   keys("encoder", training.encoder, Choices{"trained", "frozen"});
   keys.later("optimizer", "adamw");
@@ -53,6 +53,7 @@ void keys_of(Keys& keys, RateRecipe& rate) {
   keys.exclusive({"rate", "bottom"});
   keys.exclusive({"rate", "top"});
   keys.together("bottom", "top");
+  keys.needs("spacing", "bottom", "top", "spreads layer-wise rates, and there is one rate");
   keys.when(!rate.layer_wise())("rate", rate.rate, rates);
   keys("bottom", rate.bottom, rates);
   keys("top", rate.top, rates);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/text.h"
 #include "base/utf8.h"
@@ -143,29 +142,20 @@ void TableReader::number_or(std::string_view key, std::optional<double>& target,
   target = number(*value, key, range);
 }
 
-void TableReader::bytes(std::string_view key, std::int64_t& target) {
+void TableReader::bytes(std::string_view key, std::int64_t& target, std::string_view zero) {
   const Toml* value = find(key);
   if (!value) {
     return;
   }
-  if (value->is_integer()) {
-    if (value->as_int64() < 0) {
-      throw error(*value, key, "must be at least 0");
-    }
-    target = value->as_int64();
-    return;
+  const std::string text =
+      value->is_integer() ? std::to_string(value->as_int64()) : value->as_string();
+  const std::optional<std::int64_t> count = parse_bytes(text);
+  if (!count || (*count == 0 && zero.empty())) {
+    throw error(*value, key,
+                fmt::format("must be bytes, as in 4096, \"512MiB\" or \"2GiB\"{}, found {}",
+                            zero.empty() ? "" : fmt::format("; 0 = {}", zero), value->dump()));
   }
-  const std::string& text = value->as_string();
-  std::int64_t count = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  const int shift = unit == "KiB" ? 10 : unit == "MiB" ? 20 : unit == "GiB" ? 30 : -1;
-  if (code != std::errc() || shift < 0 || count < 1 || count > (std::int64_t{1} << (62 - shift))) {
-    throw error(
-        *value, key,
-        "must be bytes or like \"512MiB\", \"2GiB\", found \"" + utf8::printable(text) + '"');
-  }
-  target = count << shift;
+  target = *count;
 }
 
 void TableReader::pair(std::string_view key, double& first, double& second, Range range) {
@@ -223,6 +213,15 @@ void TableReader::together(const char* one, const char* other) const {
   }
 }
 
+void TableReader::needs(std::string_view key, const char* one, const char* other,
+                        std::string_view reason) const {
+  const Toml* value = table_->find(key);
+  if (value && !table_->find(one) && !table_->find(other)) {
+    throw error(*value, key,
+                fmt::format("{}: give {} and {}, or leave it out", reason, one, other));
+  }
+}
+
 void TableReader::later(std::string_view key, const Toml& accepted) {
   const Toml* value = find(key);
   if (value && !same(*value, accepted)) {
@@ -247,8 +246,8 @@ void TableReader::finish() const {
         std::min_element(known_.begin(), known_.end(), [&name = key](const auto& a, const auto& b) {
           return edit_distance(name, a) < edit_distance(name, b);
         });
-    throw std::runtime_error(
-        fmt::format("{}unknown key {} (did you mean {}?)", value.where(), full(key), *nearest));
+    throw std::runtime_error(fmt::format("{}unknown key {} (did you mean {}?)", value.where(),
+                                         full(key), full(*nearest)));
   }
 }
 

@@ -42,8 +42,8 @@ class TableReader {
   /// A number, or `word`, which is no number.
   void number_or(std::string_view key, std::optional<double>& target, Range range,
                  std::string_view word);
-  /// "512MiB", "2GiB" or a number of bytes.
-  void bytes(std::string_view key, std::int64_t& target);
+  /// "512MiB", "2GiB" or a number of bytes; what `zero` bytes mean, or at least 1 byte.
+  void bytes(std::string_view key, std::int64_t& target, std::string_view zero = "");
   /// Two numbers.
   void pair(std::string_view key, double& first, double& second, Range range);
   /// A number or a list of different ones.
@@ -52,6 +52,9 @@ class TableReader {
   void exclusive(std::initializer_list<const char*> keys) const;
   /// Both of these keys may be given, or none.
   void together(const char* one, const char* other) const;
+  /// `key` may be given only beside one of the others; `reason` says why.
+  void needs(std::string_view key, const char* one, const char* other,
+             std::string_view reason) const;
   /// What matters to TableWriter alone.
   TableReader& when(bool) { return *this; }
   /// The member itself, or null; counts as read.

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/text.h"
 #include "base/toml.h"
 
 namespace holdfast {
@@ -43,7 +44,10 @@ class TableWriter {
                  const char* word) {
     set(key, value ? Toml(*value) : Toml(word));
   }
-  void bytes(const char* key, std::int64_t value) { set(key, value); }
+  void bytes(const char* key, std::int64_t value, const char* = "") {
+    const std::string text = exact_bytes(value);
+    set(key, text.ends_with('B') ? Toml(text) : Toml(value));
+  }
   template <class Limits>
   void pair(const char* key, double first, double second, const Limits&) {
     set(key, Toml::list({first, second}));
@@ -54,6 +58,7 @@ class TableWriter {
   }
   void exclusive(std::initializer_list<const char*>) {}
   void together(const char*, const char*) {}
+  void needs(const char*, const char*, const char*, const char*) {}
   template <class Accepted>
   void later(const char*, const Accepted&) {}
 

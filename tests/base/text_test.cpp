@@ -81,6 +81,25 @@ TEST(Text, HumanBytes) {
   }
 }
 
+TEST(Text, BytesAreReadAndWrittenAlike) {
+  struct Case {
+    std::int64_t bytes;
+    const char* text;
+  };
+  constexpr std::int64_t kGiB = std::int64_t{1} << 30;
+  for (const Case& c : {Case{0, "0"}, Case{1, "1"}, Case{1023, "1023"}, Case{1024, "1KiB"},
+                        Case{1536, "1536"}, Case{3 << 20, "3MiB"}, Case{2 * kGiB, "2GiB"},
+                        Case{kGiB + 1024, "1048577KiB"}, Case{8589934591 * kGiB, "8589934591GiB"},
+                        Case{std::numeric_limits<std::int64_t>::max(), "9223372036854775807"}}) {
+    EXPECT_EQ(parse_bytes(c.text), c.bytes) << c.text;
+    EXPECT_EQ(exact_bytes(c.bytes), c.text);
+  }
+  for (const char* text : {"", "x", "GiB", "-1", "1GB", "1.5GiB", "1 GiB", "1gib", "8589934592GiB",
+                           "9223372036854775808"}) {
+    EXPECT_EQ(parse_bytes(text), std::nullopt) << text;
+  }
+}
+
 TEST(Text, HumanDuration) {
   struct Case {
     double seconds;

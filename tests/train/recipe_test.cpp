@@ -91,11 +91,35 @@ TEST(Recipe, SetChangesKeys) {
   EXPECT_EQ(recipe.old.at(0).train, "w.csv");
   EXPECT_EQ(recipe.learning_rate.naive, std::vector<double>{1e-3});
   expect_error<std::runtime_error>("no value", "key=value", [&] { set_key(document, "seed"); });
-  expect_error<std::runtime_error>("no member", "there is no 4",
-                                   [&] { set_key(document, "old.4.train=x"); });
+  expect_error<std::runtime_error>(
+      "no member", "there is no old.4: old is a list, whose entries are numbered from 0, and has 1",
+      [&] { set_key(document, "old.4.train=x"); });
+  expect_error<std::runtime_error>("no number", "there is no old.train: old is a list",
+                                   [&] { set_key(document, "old.train=x"); });
+  expect_error<std::runtime_error>("no table", "there is no seed.x: seed has no keys",
+                                   [&] { set_key(document, "seed.x=1"); });
   set_key(document, "replay.kep=1");
-  expect_error<std::runtime_error>("unknown", "unknown key replay.kep (did you mean keep?)",
+  expect_error<std::runtime_error>("unknown", "unknown key replay.kep (did you mean replay.keep?)",
                                    [&] { parse_recipe(document, "recipe.toml"); });
+}
+
+TEST(Recipe, OneRateTakesTheSpacingOfLayerWiseOnesAway) {
+  Toml document = Toml::parse(
+      kSmall + "[learning_rate]\nbottom = 1e-5\ntop = 1e-3\nspacing = \"linear\"\n", "recipe.toml");
+  set_key(document, "learning_rate.rate=2e-4");
+  const Recipe recipe = parse_recipe(document, "recipe.toml");
+  EXPECT_EQ(recipe.learning_rate.rate, 2e-4);
+  EXPECT_FALSE(recipe.learning_rate.layer_wise());
+}
+
+TEST(Recipe, BytesAreReadInTheFormThatIsWritten) {
+  for (const auto& [written, bytes] : {std::pair("0", 0), {"\"3MiB\"", 3 << 20}, {"1536", 1536}}) {
+    const Recipe recipe = parse(kSmall + "[training]\nmemory_budget = " + written + "\n");
+    EXPECT_EQ(recipe.training.memory_budget, bytes);
+    EXPECT_NE(to_toml(recipe).dump().find(std::string("memory_budget = ") + written + "\n"),
+              std::string::npos);
+  }
+  EXPECT_EQ(parse(kSmall + "[training]\nmemory_budget = \"0\"\n").training.memory_budget, 0);
 }
 
 TEST(Recipe, RefusesWhatIsWrongWithItsPlace) {
@@ -105,7 +129,7 @@ TEST(Recipe, RefusesWhatIsWrongWithItsPlace) {
   const std::string prefix = kSmall + kOld;
   for (const Case& c : std::initializer_list<Case>{
            {"unknown key", "[replay]\nkep = 0.1\n",
-            "recipe.toml:10:1: unknown key replay.kep (did you mean keep?)"},
+            "recipe.toml:10:1: unknown key replay.kep (did you mean replay.keep?)"},
            {"unknown table", "[trainig]\nepochs = 1\n",
             "unknown key trainig (did you mean training?)"},
            {"wrong type", "[training]\nbatch_size = \"many\"\n", "recipe.toml:10:1"},
@@ -126,7 +150,16 @@ TEST(Recipe, RefusesWhatIsWrongWithItsPlace) {
            {"naive twice", "[learning_rate]\nnaive = [1e-4, 1e-4]\n", "twice"},
            {"naive none", "[learning_rate]\nnaive = []\n", "1 to 100 numbers"},
            {"samples", "[ewc]\nsamples = 0\n", "ewc.samples must be \"auto\""},
-           {"budget", "[training]\nmemory_budget = \"2GB\"\n", "memory_budget must be bytes"},
+           {"budget", "[training]\nmemory_budget = \"2GB\"\n",
+            "training.memory_budget must be bytes, as in 4096, \"512MiB\" or \"2GiB\"; 0 = no "
+            "limit, "
+            "found \"2GB\""},
+           {"budget of nothing", "[replay]\nbudget = 0\n", "replay.budget must be bytes"},
+           {"spacing alone", "[learning_rate]\nspacing = \"linear\"\n",
+            "learning_rate.spacing spreads layer-wise rates, and there is one rate: give bottom "
+            "and top"},
+           {"spacing of one rate", "[learning_rate]\nrate = 1e-3\nspacing = \"geometric\"\n",
+            "learning_rate.spacing spreads"},
            {"same name", "[[old]]\nname = \"b\"\ntest = \"x\"\n", "two tasks of the name \"b\""},
            {"bad name", "[[old]]\nname = \"x.y\"\ntest = \"x\"\n",
             "without spaces, dots, slashes and +"},
