@@ -62,8 +62,16 @@ std::vector<std::string> new_labels(const DataRecipe& fresh, std::span<const Exa
   return labels;
 }
 
-// What is measured against the start says nothing about an adapter that it does not have.
-void check_new_adapter(const Recipe& recipe) {
+// A rank is of the matrices that there are; and what is measured against the start says nothing
+// about an adapter that it does not have.
+void check_new_adapter(const Recipe& recipe, const BertConfig& config) {
+  const AdapterRecipe& adapter = *recipe.adapter;
+  if (adapter.kind == "lora" && adapter.rank > config.hidden_size) {
+    throw std::runtime_error(fmt::format(
+        "adapter.rank is {}, but the matrices of {} are {} wide: a product of that rank "
+        "can be no more than they are, so give at most {}",
+        adapter.rank, utf8::printable(recipe.model), config.hidden_size, config.hidden_size));
+  }
   const std::string none =
       fmt::format("{} has no adapter, and with [adapter] nothing else of the encoder moves",
                   utf8::printable(recipe.model));
@@ -100,7 +108,7 @@ void check_limits(const Recipe& recipe, const Model& model, const Tokenizer& tok
                     utf8::printable(recipe.model), tokenizer.size(), model.config().vocab_size));
   }
   if (recipe.adapter) {
-    model.adapter().kind == AdapterKind::none ? check_new_adapter(recipe)
+    model.adapter().kind == AdapterKind::none ? check_new_adapter(recipe, model.config())
                                               : check_present_adapter(recipe, model.adapter());
   }
   std::vector<DataRecipe> all = recipe.old;

@@ -157,6 +157,15 @@ TEST_F(WithAdapter, OneOfAnotherSizeIsRefused) {
   run_recipe(next_);  // "auto" is what is there
 }
 
+TEST_F(WithAdapter, ARankAboveTheWidthIsRefused) {
+  next_.model = files_.path("model");  // 16 channels
+  next_.adapter = AdapterRecipe{"lora", 0, 17, 16};
+  expect_error<Refused>("rank", "adapter.rank is 17, but the matrices of",
+                        [&] { run_recipe(next_); });
+  next_.adapter->rank = 16;
+  run_recipe(next_);
+}
+
 TEST_F(WithAdapter, ANewOneHasNothingToBeHeldTo) {
   next_.model = files_.path("model");
   next_.l2.emplace();
