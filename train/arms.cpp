@@ -10,7 +10,6 @@
 #include "base/version.h"
 #include "train/measure_list.h"
 #include "train/metrics.h"
-#include "train/output.h"
 
 namespace holdfast {
 namespace {
@@ -35,9 +34,7 @@ void remove_models(const fs::path& folder) {
 }  // namespace
 
 ArmsFolder::ArmsFolder(const std::string& command, const Recipe& recipe)
-    : path(recipe.output),
-      lock(begin_output(path)),
-      ledger((clear_output(path), path / "ledger.jsonl")) {
+    : path(recipe.output), folder(path), ledger((clear_output(path), path / "ledger.jsonl")) {
   ledger.write(command, Json::object({{"recipe", recipe_hash(recipe)}}));
   write_file(path / "recipe.toml", to_toml(recipe).dump());
 }

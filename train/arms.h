@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "train/ledger.h"
+#include "train/output.h"
 #include "train/trainer.h"
 
 namespace holdfast {
@@ -23,7 +23,7 @@ struct ArmsFolder {
   ArmsFolder(const std::string& command, const Recipe& recipe);
 
   std::filesystem::path path;
-  Descriptor lock;
+  OutputFolder folder;
   Ledger ledger;
 };
 

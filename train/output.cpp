@@ -1,8 +1,10 @@
 #include "train/output.h"
 
 #include <algorithm>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "base/utf8.h"
 #include "train/progress.h"
@@ -47,14 +49,39 @@ void check_output(const fs::path& output, const fs::path& model) {
   probe_folder(output);
 }
 
-Descriptor begin_output(const fs::path& output) {
-  fs::create_directories(output);
-  Descriptor lock = try_lock(output / kLock);
-  if (lock.get() < 0) {
-    throw Refused("output " + utf8::printable(output.string()) +
+OutputFolder::OutputFolder(fs::path path) : path_(std::move(path)) {
+  for (fs::path at = path_; !at.empty() && !fs::exists(at); at = at.parent_path()) {
+    made_.push_back(at);
+  }
+  fs::create_directories(path_);
+  made_lock_ = !fs::exists(path_ / kLock);
+  lock_ = try_lock(path_ / kLock);
+  if (lock_.get() < 0) {
+    throw Refused("output " + utf8::printable(path_.string()) +
                   " is in use by another run: wait for its end, or choose another folder");
   }
-  return lock;
+}
+
+OutputFolder::OutputFolder(OutputFolder&& other) noexcept { *this = std::move(other); }
+
+OutputFolder& OutputFolder::operator=(OutputFolder&& other) noexcept {
+  path_.swap(other.path_);
+  made_.swap(other.made_);
+  std::swap(lock_, other.lock_);
+  std::swap(made_lock_, other.made_lock_);
+  return *this;
+}
+
+OutputFolder::~OutputFolder() {
+  std::error_code ignored;
+  const auto entries = std::distance(fs::directory_iterator(path_, ignored), {});
+  if (lock_.get() < 0 || !made_lock_ || entries != 1) {
+    return;
+  }
+  fs::remove(path_ / kLock, ignored);  // while it is held: nobody else has it
+  for (const fs::path& folder : made_) {
+    fs::remove(folder, ignored);  // empty ones alone
+  }
 }
 
 void clear_output(const fs::path& output) {

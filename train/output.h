@@ -1,7 +1,9 @@
-// The output folder of a run. Tested by tests/train/trainer_test.cpp.
+// The output folder of a run. Tested by tests/train/output_test.cpp and
+// tests/train/trainer_test.cpp.
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
 #include "base/file.h"
 
@@ -12,9 +14,24 @@ namespace holdfast {
 /// `model`, which is read, is in it. Leaves nothing behind.
 void check_output(const std::filesystem::path& output, const std::filesystem::path& model);
 
-/// Creates the folder. It belongs to the caller until the descriptor closes; throws Refused while it
-/// is another's.
-[[nodiscard]] Descriptor begin_output(const std::filesystem::path& output);
+/// The output folder as its run holds it: locked against other runs until this goes. What began and
+/// left nothing leaves no trace: a lock and folders that were made for it go, too.
+class OutputFolder {
+ public:
+  /// Holds nothing.
+  OutputFolder() = default;
+  /// Makes the folder, with those above it, and locks it. Throws Refused while it is another's.
+  explicit OutputFolder(std::filesystem::path path);
+  OutputFolder(OutputFolder&& other) noexcept;
+  OutputFolder& operator=(OutputFolder&& other) noexcept;
+  ~OutputFolder();
+
+ private:
+  std::filesystem::path path_;
+  std::vector<std::filesystem::path> made_;  // by this, the innermost first
+  Descriptor lock_;
+  bool made_lock_ = false;
+};
 
 /// Takes an earlier run's results away, all but its model, which is replaced when a new one is
 /// whole.

@@ -61,7 +61,7 @@ class Run {
   Model model_;
   RunResult result_;
   RunContext context_;
-  Descriptor lock_;  // the output folder is this run's
+  OutputFolder output_;  // this run's, while it goes on
   std::unique_ptr<Ledger> ledger_;
   Prepared prepared_;
   std::unique_ptr<BalanceController> controller_;
@@ -130,7 +130,7 @@ void Run::begin() {
     result.name = task.name;
     result.old = task.old;
   }
-  lock_ = begin_output(recipe_.output);
+  output_ = OutputFolder(recipe_.output);
 }
 
 // All splits before training: what later evaluations are compared with.

@@ -504,6 +504,7 @@ TEST(Measures, ImportanceOfAModelThatWasTrainedFurtherIsRefused) {
   again.ewc->importance = files.path("first") / "importance.medical.safetensors";
   expect_error<Refused>("weights", "was measured at other weights",
                         [&] { run_recipe(checked(again)); });
+  EXPECT_FALSE(std::filesystem::exists(files.path("again")));
   again.model = files.path("first") / "model";
   EXPECT_EQ(run_recipe(checked(again)).steps, 4);
 }

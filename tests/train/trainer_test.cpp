@@ -287,7 +287,7 @@ TEST(Trainer, RefusesAFolderThatAnotherRunIsWriting) {
   run_recipe(recipe);
   const std::string weights = weights_of(files.path("out"));
   {
-    const Descriptor other = begin_output(recipe.output);
+    const OutputFolder other(recipe.output);
     expect_error<Refused>("run", "in use by another run", [&] { run_recipe(recipe); });
     expect_error<Refused>("compare", "in use by another run", [&] { compare_recipe(recipe); });
   }
