@@ -64,11 +64,12 @@ class Search {
  private:
   void read_all();
   void check_memories(const SearchPoint& point) const;
-  void open(const Recipe& point);
+  void open(const Recipe& point, bool with_tests = false);
   void climb();
   void run(std::size_t number, std::size_t rung);
   void fail(std::size_t number, const std::string& why);
   RunResult run_arm(const SearchPoint& point, std::size_t number);
+  RunResult run_chosen();
   Recipe at_rung(const SearchPoint& point, std::int64_t divisor) const;
   void choose(const std::vector<std::size_t>& last);
   std::vector<PointOutcome> outcomes_of(const std::vector<std::size_t>& numbers) const;
@@ -119,8 +120,9 @@ void Search::check_memories(const SearchPoint& point) const {
   }
 }
 
-void Search::open(const Recipe& point) {
-  const std::string read = what_is_read(point);
+// What decides sees no test split; `with_tests` is for the chosen point.
+void Search::open(const Recipe& point, bool with_tests) {
+  const std::string read = what_is_read(point) + (with_tests ? " and tests" : "");
   if (inputs_ && read == read_) {
     return;
   }
@@ -129,6 +131,9 @@ void Search::open(const Recipe& point) {
   Recipe recipe = point;
   recipe.threads = threads_ > 0 ? threads_ : recipe.threads;
   inputs_ = std::make_unique<Inputs>(open_inputs(recipe, hooks_));
+  for (TaskData& task : inputs_->tasks) {
+    task.test.resize(with_tests ? task.test.size() : 0);
+  }
   threads_ = thread_count();
   read_ = read;
 }
@@ -149,6 +154,14 @@ RunResult Search::run_arm(const SearchPoint& point, std::size_t number) {
   }
   const Recipe recipe = at_rung(point, result_.rungs[point.rung].divisor);
   return arms_->run(fmt::format("point-{}/steps-{}", number + 1, recipe.training.steps), recipe);
+}
+
+// The chosen point once more, bit for bit, with its test splits; its model stays.
+RunResult Search::run_chosen() {
+  const SearchPoint& point = result_.choice();
+  open(point.recipe, true);
+  Arms arms(*inputs_, output_->path, output_->ledger, hooks_);
+  return arms.run("best", at_rung(point, 1));
 }
 
 void Search::run(std::size_t number, std::size_t rung) {
@@ -233,7 +246,7 @@ void Search::choose(const std::vector<std::size_t>& last) {
   }
   result_.chosen = last[order.front()];
   result_.satisfied = satisfies(result_.choice().outcome, needed);
-  result_.best = run_arm(result_.choice(), result_.chosen);
+  result_.best = run_chosen();
 }
 
 // The recipe with its [search], which is no part of a run.
@@ -347,7 +360,7 @@ std::size_t count_arms(const Recipe& recipe) {
   for (const Rung& rung : halving_plan(points, recipe.search->halving, steps)) {
     runs += rung.points;
   }
-  return static_cast<std::size_t>(runs);
+  return static_cast<std::size_t>(runs) + 1;  // the chosen point, with its test splits
 }
 
 }  // namespace holdfast

@@ -33,7 +33,7 @@ struct SearchResult {
   std::vector<Rung> rungs;
   std::size_t chosen = 0;  // index into points
   bool satisfied = false;  // whether the chosen one keeps enough of every old task
-  RunResult best;          // its run, with the test splits
+  RunResult best;          // its run in `output`/best, with the test splits
   bool interrupted = false;
 
   const SearchPoint& choice() const { return points[chosen]; }
@@ -51,10 +51,11 @@ std::vector<SearchPoint> grid_points(const Recipe& recipe);
 /// and the best go on: from the start again, as a schedule of fewer steps is another one. Chooses
 /// the best new validation accuracy among the points that ran to the end and whose every old task
 /// keeps search.retention of its validation accuracy; when none does, the best worst retention.
-/// A point whose run fails is passed over. Writes `output`/metrics.json and `output`/best.toml, the
-/// recipe to train. A run that the folder already holds is read back (Arms::run); models are not
-/// kept. Throws as run_recipe() does; Refused as grid_points(), and without old tasks or validation
-/// splits.
+/// A point whose run fails is passed over. No test split is looked at before the choice: then the
+/// chosen point runs once more, in `output`/best, which has its test results and its model. Writes
+/// `output`/metrics.json and `output`/best.toml, the recipe of that run. A run that the folder
+/// already holds is read back (Arms::run); the other points' models are not kept. Throws as
+/// run_recipe() does; Refused as grid_points(), and without old tasks or validation splits.
 SearchResult search_recipe(const Recipe& recipe, const Hooks& hooks = {});
 
 /// How many runs that is, as far as it can be told before the texts are read.

@@ -98,7 +98,7 @@ TEST(Search, ChoosesOnValidationUnderTheConstraint) {
   EXPECT_TRUE(result.choice().front);
   EXPECT_EQ(result.best.fresh().valid->accuracy, result.choice().outcome.gained);
   EXPECT_EQ(result.best.recipe.learning_rate.rate, result.choice().recipe.learning_rate.rate);
-  EXPECT_EQ(count_arms(recipe), 3U);
+  EXPECT_EQ(count_arms(recipe), 4U);
   const Json metrics = Json::parse(file_text(files.path("out") / "metrics.json"), "metrics.json");
   EXPECT_EQ(metrics.at("points").array().size(), 3U);
   EXPECT_EQ(metrics.at("chosen").as_int64(), static_cast<std::int64_t>(result.chosen) + 1);
@@ -107,6 +107,29 @@ TEST(Search, ChoosesOnValidationUnderTheConstraint) {
   EXPECT_EQ(best.learning_rate.rate, result.choice().recipe.learning_rate.rate);
   EXPECT_TRUE(load_recipe(files.path("out") / "recipe.toml").search);
   EXPECT_NE(report_html(result).find("learning_rate.rate"), std::string::npos);
+}
+
+TEST(Search, LooksAtTheTestSplitsOfTheChosenPointAlone) {
+  const RunFixture files;
+  const Recipe recipe = with_grid(files.plain(), "\"learning_rate.rate\" = [1e-4, 1e-3]");
+  int tests = 0;
+  Notices notices;
+  notices.hooks.progress = [&](const Progress& progress) {
+    tests += progress.phase == "test" && !progress.detail.starts_with("best");
+  };
+  const SearchResult result = search_recipe(recipe, notices.hooks);
+  EXPECT_EQ(tests, 0);
+  EXPECT_EQ(result.best.tasks.at(0).after->n, 60);
+  EXPECT_EQ(result.best.fresh().after->n, 50);
+  for (const char* point : {"point-1", "point-2"}) {
+    const auto folder = files.path("out") / point / "steps-10";
+    const Json metrics = Json::parse(file_text(folder / "metrics.json"), point);
+    EXPECT_TRUE(metrics.at("tasks").at("news").at("after").is_null()) << point;
+    EXPECT_FALSE(metrics.at("tasks").at("news").at("valid").is_null()) << point;
+    EXPECT_FALSE(std::filesystem::exists(folder / "model")) << point;
+  }
+  const Model best = Model::load(files.path("out") / "best/model", DType::f32);
+  EXPECT_EQ(best.heads().size(), 2U);
 }
 
 TEST(Search, HalvesFromTheStartAgain) {
@@ -124,8 +147,8 @@ TEST(Search, HalvesFromTheStartAgain) {
   EXPECT_EQ(steps, (std::vector<std::int64_t>{2, 2, 5, 10}));
   EXPECT_EQ(result.choice().steps, 10);
   EXPECT_EQ(result.best.steps, 10);
-  EXPECT_EQ(notices.count("read back"), 1);  // the chosen one, for its test splits
-  EXPECT_EQ(count_arms(recipe), 7U);
+  EXPECT_EQ(notices.count("read back"), 0);
+  EXPECT_EQ(count_arms(recipe), 8U);
   Notices again;
   search_recipe(recipe, again.hooks);
   EXPECT_EQ(again.count("read back"), 8);
