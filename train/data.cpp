@@ -10,7 +10,6 @@
 #include "base/csv.h"
 #include "base/json.h"
 #include "base/utf8.h"
-#include "train/table_file.h"
 
 namespace holdfast {
 namespace {
@@ -195,35 +194,83 @@ void read_json_lines(std::string_view text, const std::string& where, const Data
   }
 }
 
-}  // namespace
-
-void for_each_example(const std::filesystem::path& path, const DataColumns& columns,
-                      const ExampleCallback& use) {
-  const std::string where = utf8::printable(path.string());
-  const TableFile file = read_table_file(path, columns.invalid_utf8_replace);
+void for_each_row(const TableFile& table, const std::string& where, const DataColumns& columns,
+                  const ExampleCallback& use) {
   bool any = false;
   const ExampleCallback counted = [&](Example&& example) {
     any = true;
     use(std::move(example));
   };
-  if (file.format == TableFormat::json_lines) {
-    read_json_lines(file.text, where, columns, counted);
+  if (table.format == TableFormat::json_lines) {
+    read_json_lines(table.text, where, columns, counted);
   } else {
     RowReader rows(where, columns, counted);
-    const auto parse = file.format == TableFormat::csv ? parse_csv : parse_tsv;
-    parse(file.text, where, std::ref(rows), {.field_bytes = kFieldBytes});
+    const auto parse = table.format == TableFormat::csv ? parse_csv : parse_tsv;
+    parse(table.text, where, std::ref(rows), {.field_bytes = kFieldBytes});
   }
   if (!any) {
     throw std::runtime_error(
-        where + (file.text.empty() ? ": the file is empty" : ": the file has no rows of data"));
+        where + (table.text.empty() ? ": the file is empty" : ": the file has no rows of data"));
   }
 }
 
+// Whether `parse` finds the column of the text in this header.
+template <class Parse>
+bool names_text(std::string_view line, const DataColumns& columns, const Parse& parse) {
+  bool found = false;
+  try {
+    parse(line, "", [&](std::int64_t, const std::vector<std::string>& names) {
+      found = std::find(names.begin(), names.end(), columns.text) != names.end();
+    });
+  } catch (const std::runtime_error&) {
+    return false;  // no such row
+  }
+  return found;
+}
+
+bool has_text(std::string_view line, const DataColumns& columns) {
+  try {
+    const Json row = Json::parse(line, "");
+    return row.is_object() && row.find(columns.text) != nullptr;
+  } catch (const std::runtime_error&) {
+    return false;  // no JSON
+  }
+}
+
+}  // namespace
+
+void for_each_example(const std::filesystem::path& path, const DataColumns& columns,
+                      const ExampleCallback& use) {
+  for_each_row(read_table_file(path, columns.invalid_utf8_replace), utf8::printable(path.string()),
+               columns, use);
+}
+
 std::vector<Example> read_examples(const std::filesystem::path& path, const DataColumns& columns) {
+  return examples_of(read_table_file(path, columns.invalid_utf8_replace),
+                     utf8::printable(path.string()), columns);
+}
+
+std::vector<Example> examples_of(const TableFile& table, const std::string& where,
+                                 const DataColumns& columns) {
   std::vector<Example> examples;
-  for_each_example(path, columns,
-                   [&](Example&& example) { examples.push_back(std::move(example)); });
+  for_each_row(table, where, columns,
+               [&](Example&& example) { examples.push_back(std::move(example)); });
   return examples;
+}
+
+std::optional<TableFormat> format_shown_by(std::string_view line, const DataColumns& columns) {
+  line.remove_prefix(line.starts_with("\xEF\xBB\xBF") ? 3 : 0);
+  if (has_text(line, columns)) {
+    return TableFormat::json_lines;
+  }
+  if (!columns.header) {
+    return std::nullopt;
+  }
+  const auto csv = [](auto&&... x) { parse_csv(x...); };
+  const auto tsv = [](auto&&... x) { parse_tsv(x...); };
+  return names_text(line, columns, csv)   ? std::optional(TableFormat::csv)
+         : names_text(line, columns, tsv) ? std::optional(TableFormat::tsv)
+                                          : std::nullopt;
 }
 
 }  // namespace holdfast

@@ -4,8 +4,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "train/table_file.h"
 
 namespace holdfast {
 
@@ -38,5 +42,13 @@ std::vector<Example> read_examples(const std::filesystem::path& path, const Data
 using ExampleCallback = std::function<void(Example&&)>;
 void for_each_example(const std::filesystem::path& path, const DataColumns& columns,
                       const ExampleCallback& use);
+
+/// The examples of a table that has been read; messages begin with `where`.
+std::vector<Example> examples_of(const TableFile& table, const std::string& where,
+                                 const DataColumns& columns);
+
+/// What a stream is that begins with this line, if it shows: CSV or TSV when the line is a header
+/// with the column of the text, JSON Lines when it is an object with that key.
+std::optional<TableFormat> format_shown_by(std::string_view first_line, const DataColumns& columns);
 
 }  // namespace holdfast

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string_view>
+#include <utility>
 
 #include "base/file.h"
 #include "base/utf8.h"
@@ -58,20 +59,9 @@ void refuse_invalid(std::string_view text, const std::string& where) {
 
 }  // namespace
 
-TableFile read_table_file(const std::filesystem::path& path, bool replace_invalid_utf8) {
-  const std::string where = utf8::printable(path.string());
-  std::string name = path.filename().string();
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  const bool gzip = take_suffix(name, ".gz");
-  const bool zstd = !gzip && take_suffix(name, ".zst");
-  TableFile file{format_of(name, where), read_file(path, kMaxBytes)};
-  if (gzip) {
-    file.text = decompress_gzip(file.text, where, kMaxBytes);
-  } else if (zstd) {
-    file.text = decompress_zstd(file.text, where, kMaxBytes);
-  }
+TableFile checked_table(TableFormat format, std::string bytes, const std::string& where,
+                        bool replace_invalid_utf8) {
+  TableFile file{format, std::move(bytes)};
   refuse_utf16(file.text, where);
   if (file.text.starts_with("\xEF\xBB\xBF")) {
     file.text.erase(0, 3);
@@ -82,6 +72,24 @@ TableFile read_table_file(const std::filesystem::path& path, bool replace_invali
     refuse_invalid(file.text, where);
   }
   return file;
+}
+
+TableFile read_table_file(const std::filesystem::path& path, bool replace_invalid_utf8) {
+  const std::string where = utf8::printable(path.string());
+  std::string name = path.filename().string();
+  std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  const bool gzip = take_suffix(name, ".gz");
+  const bool zstd = !gzip && take_suffix(name, ".zst");
+  const TableFormat format = format_of(name, where);
+  std::string bytes = read_file(path, kMaxBytes);
+  if (gzip) {
+    bytes = decompress_gzip(bytes, where, kMaxBytes);
+  } else if (zstd) {
+    bytes = decompress_zstd(bytes, where, kMaxBytes);
+  }
+  return checked_table(format, std::move(bytes), where, replace_invalid_utf8);
 }
 
 }  // namespace holdfast

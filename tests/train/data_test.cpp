@@ -292,5 +292,19 @@ TEST_F(Data, NearMissesAreReadOrRefused) {
   }
 }
 
+TEST(FormatShown, ByAHeaderOrAnObjectWithTheText) {
+  const DataColumns text, body{.text = "the body"}, numbers{.text = "1", .header = false};
+  EXPECT_EQ(format_shown_by("text,label", text), TableFormat::csv);
+  EXPECT_EQ(format_shown_by("label,\"text\"", text), TableFormat::csv);
+  EXPECT_EQ(format_shown_by("\xEF\xBB\xBFtext", text), TableFormat::csv);
+  EXPECT_EQ(format_shown_by("id\tthe body", body), TableFormat::tsv);
+  EXPECT_EQ(format_shown_by("{\"text\": \"a\"}", text), TableFormat::json_lines);
+  for (const char* line :
+       {"", "a text, and more", "{\"body\": \"a\"}", "\"text", "[\"text\"]", "texts,labels"}) {
+    EXPECT_EQ(format_shown_by(line, text), std::nullopt) << line;
+  }
+  EXPECT_EQ(format_shown_by("1,2", numbers), std::nullopt);
+}
+
 }  // namespace
 }  // namespace holdfast
