@@ -1,6 +1,6 @@
 // What the tokenizer asks about a code point, answered as Hugging Face's tokenizers 0.23 does
 // whatever the version of ICU. unicode.cpp is the only file that includes ICU. Tested by
-// tests/tokenizer/unicode_test.cpp.
+// tests/tokenizer/code_points_test.cpp.
 #pragma once
 
 #include <array>

@@ -1,5 +1,5 @@
 // What a run makes ready between reading its files and its first step: replay memories, importance
-// and what rests on it, the old model's answers. Tested by tests/train/prepare_test.cpp.
+// and what rests on it, the old model's answers. Tested by tests/train/measures_test.cpp.
 #pragma once
 
 #include <memory>
