@@ -7,6 +7,7 @@
 #include "nn/model.h"
 #include "nn/safetensors.h"
 #include "tests/nn/scratch.h"
+#include "tests/reference/small_bert.h"
 
 namespace holdfast {
 namespace {
@@ -16,16 +17,7 @@ using testing::read_bytes;
 using testing::Scratch;
 using Tensors = std::map<std::string, Tensor>;
 
-BertConfig small_config() {
-  BertConfig config;
-  config.vocab_size = 20;
-  config.hidden_size = 8;
-  config.layers = 1;
-  config.heads = 2;
-  config.intermediate_size = 12;
-  config.max_positions = 16;
-  return config;
-}
+BertConfig small_config() { return small_bert(20, 8, 1); }
 
 Model small_model(DType dtype = DType::f32) {
   Model model = Model::create(small_config(), dtype, 1);

@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "base/utf8.h"
+#include "tests/reference/small_bert.h"
 #include "tests/reference/temporary_folder.h"
 #include "tests/train/chinese_texts.h"
 #include "tokenizer/tokenizer.h"
@@ -104,14 +105,8 @@ TEST(Chinese, AugmentationExchangesIdeographsAndLeavesPunctuation) {
 TEST(Chinese, TrainsFromNothingAndThenWithoutForgetting) {
   const TemporaryFolder folder;
   const auto path = [&](const std::string& name) { return (folder / name).string(); };
-  BertConfig config;
-  config.vocab_size = tokenizer().size();
-  config.hidden_size = 32;
-  config.layers = 1;
-  config.heads = 2;
+  BertConfig config = small_bert(tokenizer().size(), 32, 1, 0.1);
   config.intermediate_size = 64;
-  config.max_positions = 64;
-  config.initializer_range = 0.1;
   std::filesystem::create_directory(path("fresh"));
   Model::create(config, DType::f32, 3).save(path("fresh"), "");
   tokenizer().save(path("fresh"), 64);

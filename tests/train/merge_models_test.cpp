@@ -3,20 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "tests/reference/expect_error.h"
+#include "tests/reference/small_bert.h"
 
 namespace holdfast {
 namespace {
 
-BertConfig small_config() {
-  BertConfig config;
-  config.vocab_size = 20;
-  config.hidden_size = 8;
-  config.layers = 1;
-  config.heads = 2;
-  config.intermediate_size = 12;
-  config.max_positions = 16;
-  return config;
-}
+BertConfig small_config() { return small_bert(20, 8, 1); }
 
 /// A model of its own random weights and these heads, of two labels each.
 Model model_of(std::uint64_t seed, const std::vector<std::string>& tasks) {

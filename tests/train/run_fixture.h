@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "nn/model.h"
 #include "tensor/random.h"
+#include "tests/reference/small_bert.h"
 #include "tests/reference/temporary_folder.h"
 #include "tokenizer/tokenizer.h"
 #include "train/recipe.h"
@@ -60,15 +61,8 @@ class RunFixture {
     for (const auto* words : {&news_words(), &medical_words()}) {
       vocabulary.insert(vocabulary.end(), words->begin(), words->end());
     }
-    BertConfig config;
-    config.vocab_size = static_cast<std::int64_t>(vocabulary.size());
-    config.hidden_size = 16;
-    config.layers = 2;
-    config.heads = 2;
-    config.intermediate_size = 24;
-    config.max_positions = 32;
-    config.initializer_range = 0.2;
-    Model model = Model::create(config, DType::f32, 11);
+    const auto words = static_cast<std::int64_t>(vocabulary.size());
+    Model model = Model::create(small_bert(words, 16, 2, 0.2), DType::f32, 11);
     model.add_head("news", kNewsLabels, 12);
     std::filesystem::create_directory(path("model"));
     model.save(path("model"), "news");

@@ -10,20 +10,13 @@
 
 #include "nn/model.h"
 #include "tensor/random.h"
+#include "tests/reference/small_bert.h"
 #include "train/sample.h"
 
 namespace holdfast {
 
 inline Model tiny_model(DType dtype, std::size_t classes = 3) {
-  BertConfig config;
-  config.vocab_size = 30;
-  config.hidden_size = 8;
-  config.layers = 2;
-  config.heads = 2;
-  config.intermediate_size = 12;
-  config.max_positions = 16;
-  config.initializer_range = 0.4;
-  Model model = Model::create(config, dtype, 5);
+  Model model = Model::create(small_bert(30, 8, 2, 0.4), dtype, 5);
   std::vector<std::string> labels;
   for (std::size_t k = 0; k < classes; ++k) labels.push_back("label " + std::to_string(k));
   model.add_head("news", labels, 6);
