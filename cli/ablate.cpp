@@ -6,29 +6,20 @@
 #include "base/file.h"
 #include "cli/run.h"
 #include "cli/table.h"
+#include "cli/usage.h"
+#include "train/numbers.h"
 #include "train/report.h"
 
 namespace holdfast::cli {
 namespace {
 
-std::string accuracy_text(const SeedSummary& summary) {
-  return summary.ci95 ? fmt::format("{} [{}, {}]", percent(summary.mean),
-                                    percent(summary.ci95->low), percent(summary.ci95->high))
-                      : percent(summary.mean);
-}
-
-std::string gain_text(const SeedSummary& gain) {
-  return fmt::format("{} [{}, {}]", points(gain.mean), points(gain.ci95->low),
-                     points(gain.ci95->high));
-}
-
 void print_result(const Recipe& recipe, const AblateResult& result) {
   Table table({"test accuracy, %", "old", "kept", "gain, points", "new", "gain, points", "time %"});
   for (const AblationArm& arm : result.arms) {
     const bool naive = &arm == &result.arms.front();
-    table.add({arm.name, accuracy_text(arm.old_accuracy), percent(arm.retention.mean),
-               naive ? "" : gain_text(arm.old_gain), accuracy_text(arm.new_accuracy),
-               naive ? "" : gain_text(arm.new_gain), naive ? "" : points(arm.overhead.mean)});
+    table.add({arm.name, percent(arm.old_accuracy), percent(arm.retention.mean),
+               naive ? "" : points(arm.old_gain), percent(arm.new_accuracy),
+               naive ? "" : points(arm.new_gain), naive ? "" : points(arm.overhead.mean)});
   }
   std::string out = table.text();
   out += result.seeds.size() > 1
@@ -66,7 +57,7 @@ Command add_ablate(CLI::App& app, Common& common) {
   auto options = add_run_options(*sub);
   auto seeds = std::make_shared<std::int64_t>(1);
   sub->add_option("--seeds", *seeds, "Repeat with so many seeds")
-      ->check(CLI::Range(1, 1000))
+      ->check(whole_number(1, 1000))
       ->capture_default_str();
   return {sub, [options, seeds, &common] { return run(*options, *seeds, common); }};
 }

@@ -7,6 +7,8 @@
 #include "base/utf8.h"
 #include "cli/run.h"
 #include "cli/table.h"
+#include "cli/usage.h"
+#include "train/numbers.h"
 #include "train/report.h"
 
 namespace holdfast::cli {
@@ -55,8 +57,23 @@ std::string worth_text(const SeedComparison& seed) {
   Table table({"worth of a measure, points", "old", "new", "changed", "remark"});
   for (const MeasureWorth& worth : seed.leave_one_out)
     table.add({worth.measure, points(worth.old_accuracy), points(worth.new_accuracy),
-               grouped(worth.changed), worth.inert.empty() ? "" : "inert: " + worth.inert});
+               grouped(worth.changed), worth.inert.empty() ? "" : "did nothing: " + worth.inert});
   return '\n' + table.text();
+}
+
+/// Means over the seeds with their intervals, arm by arm, and what the recipe is worth against
+/// naive.
+std::string seeds_text(const CompareResult& result) {
+  if (result.seeds.size() < 2) return "";
+  const CompareSummary summary = over_seeds(result);
+  Table table({"mean [95%]", "old %", "old drop, points", "new %", "time %"});
+  for (const CompareSummary::Arm& arm : summary.arms)
+    table.add({arm.name, percent(arm.old_accuracy), percent(arm.old_drop),
+               percent(arm.new_accuracy), arm.name == "naive" ? "" : points(arm.overhead)});
+  return fmt::format(
+      "\nover {} seeds (Student's t)\n{}recipe against naive, paired by seed: old {} points, new "
+      "{}\n",
+      result.seeds.size(), table.text(), points(summary.old_gain), points(summary.new_gain));
 }
 
 /// What was lost, what was gained and what it cost, in words.
@@ -93,6 +110,7 @@ void print_result(const Recipe& recipe, const CompareResult& result) {
       out += fmt::format("{}seed {}\n", out.empty() ? "" : "\n", seed.seed);
     out += arms_text(seed) + worth_text(seed) + '\n' + summary(seed);
   }
+  out += seeds_text(result);
   print(out + fmt::format("{} holds the models, metrics.json and report.html\n", recipe.output));
 }
 
@@ -127,7 +145,7 @@ Command add_compare(CLI::App& app, Common& common) {
   sub->add_flag("--bounds", compare->bounds,
                 "Also joint training on all texts, and the encoder frozen: between these bounds");
   sub->add_option("--seeds", compare->seeds, "Repeat with so many seeds")
-      ->check(CLI::Range(1, 1000))
+      ->check(whole_number(1, 1000))
       ->capture_default_str();
   return {sub, [options, compare, &common] { return run(*options, *compare, common); }};
 }

@@ -9,7 +9,9 @@
 #include "cli/inputs.h"
 #include "cli/progress.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "train/dataset.h"
+#include "train/numbers.h"
 #include "train/threads.h"
 
 namespace holdfast::cli {
@@ -74,7 +76,7 @@ Command add_evaluate(CLI::App& app, Common& common) {
   sub->add_option("--task", options->task, "Which head; needed when there are several");
   sub->add_option("--max-length", options->data.max_length,
                   "Cut texts to so many tokens; 0: what the model can")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
   add_column_options(*sub, options->data);
   return {sub, [options, &common] { return run(*options, common); }};
 }

@@ -11,8 +11,10 @@
 #include "cli/inputs.h"
 #include "cli/progress.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "train/dataset.h"
 #include "train/importance_file.h"
+#include "train/numbers.h"
 #include "train/threads.h"
 
 namespace holdfast::cli {
@@ -125,18 +127,19 @@ Command add_fisher(CLI::App& app, Common& common) {
   sub->add_option("--kind", options->kind, "true, empirical, sampled, sketch or mas")
       ->capture_default_str();
   sub->add_option("--samples", options->samples, "Texts to use at most, drawn at random")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->capture_default_str();
   sub->add_option("--seed", options->seed, "Of the draws of texts, labels and signs")
+      ->check(whole_number(0))
       ->capture_default_str();
   sub->add_flag("--explain", options->explain,
                 "Print the conventions, and other systems' lambdas in them");
   sub->add_option("--batch", options->batch, "Texts in a batch of the other system, for --explain")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->capture_default_str();
   sub->add_option("--max-length", options->data.max_length,
                   "Cut texts to so many tokens; 0: what the model can")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
   sub->add_option("-o,--output", options->output, "safetensors file to write");
   add_column_options(*sub, options->data);
   return {sub, [options, &common] { return run(*options, common); }};

@@ -14,7 +14,19 @@ namespace holdfast::cli {
 
 namespace fs = std::filesystem;
 
+void check_model_folder(const std::string& directory) {
+  const fs::path folder = directory;
+  if (fs::exists(folder / "config.json")) return;
+  for (const char* inner : {"model", "recipe/model", "best/model"}) {
+    if (fs::exists(folder / inner / "config.json"))
+      throw std::runtime_error(fmt::format("{}: is the folder of a run, not of a model; give {}",
+                                           utf8::printable(directory),
+                                           utf8::printable((folder / inner).string())));
+  }
+}
+
 LoadedModel load_model(const std::string& directory, const Common& common) {
+  check_model_folder(directory);
   Notices notices;
   LoadedModel out{Model::load(directory, DType::f32, &notices),
                   Tokenizer::load(directory, &notices)};

@@ -19,6 +19,10 @@ struct LoadedModel {
   Tokenizer tokenizer;
 };
 
+/// Throws std::runtime_error that names the model when `directory` is what a run has left around
+/// it.
+void check_model_folder(const std::string& directory);
+
 /// Loads both; what was noticed goes to standard error unless quiet. Throws std::runtime_error when
 /// the tokenizer has more tokens than the model.
 LoadedModel load_model(const std::string& directory, const Common& common);

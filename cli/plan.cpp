@@ -10,6 +10,7 @@
 #include "cli/run.h"
 #include "cli/table.h"
 #include "train/memory.h"
+#include "train/numbers.h"
 #include "train/statistics.h"
 
 namespace holdfast::cli {

@@ -5,7 +5,10 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "cli/inputs.h"
 #include "cli/table.h"
+#include "cli/usage.h"
+#include "train/numbers.h"
 
 namespace holdfast::cli {
 namespace {
@@ -18,14 +21,15 @@ std::shared_ptr<RunOptions> add_run_options(CLI::App& sub) {
   auto options = std::make_shared<RunOptions>();
   sub.add_option("recipe", options->recipe, "Recipe, a TOML file")->required();
   sub.add_option("--set", options->set,
-                 "Change a key of the recipe: training.epochs=1 (repeatable)")
+                 "Change a key of the recipe: training.epochs=1, or old.0.train=a.csv for the "
+                 "first [[old]] (repeatable)")
       ->allow_extra_args(false);
   sub.add_option("--output", options->output,
                  "Folder for what the run leaves; `output` of the recipe")
       ->check(CLI::Validator(
           [](const std::string& folder) { return folder.empty() ? "names no folder" : ""; }, ""));
   sub.add_option("--threads", options->threads, "Worker threads, or auto; `threads` of the recipe")
-      ->check(CLI::IsMember({"auto"}) | CLI::Range(1, 1024));
+      ->check(whole_number(1, 1024, "auto"));
   sub.add_flag("--dry-run", options->dry_run, "Check everything, print the plan and stop");
   return options;
 }
@@ -36,7 +40,9 @@ Recipe recipe_of(const RunOptions& options) {
   if (!options.threads.empty())
     assignments.push_back("threads=" +
                           (options.threads == "auto" ? std::string("\"auto\"") : options.threads));
-  return load_recipe(options.recipe, assignments);
+  Recipe recipe = load_recipe(options.recipe, assignments);
+  check_model_folder(recipe.model);
+  return recipe;
 }
 
 Hooks Watch::hooks() {
@@ -58,14 +64,6 @@ Hooks Watch::hooks() {
   };
   hooks.stop = interrupt_.flag();
   return hooks;
-}
-
-std::string drop_text(const TaskResult& task) {
-  if (!task.before || !task.after) return "-";
-  const std::string drop = percent(task.before->accuracy - task.after->accuracy);
-  if (!task.paired) return drop;
-  return fmt::format("{} [{}, {}]", drop, percent(task.paired->drop_ci95.low),
-                     percent(task.paired->drop_ci95.high));
 }
 
 void print_metrics(const std::string& output) {

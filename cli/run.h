@@ -22,7 +22,7 @@ struct RunOptions {
 /// Adds RECIPE, --set, --output, --threads and --dry-run.
 std::shared_ptr<RunOptions> add_run_options(CLI::App& sub);
 
-/// The recipe with the command line's changes. Throws as load_recipe() does.
+/// The recipe with the command line's changes. Throws as load_recipe() and check_model_folder() do.
 Recipe recipe_of(const RunOptions& options);
 
 /// Shows a run on standard error and stops it on Ctrl-C.
@@ -41,10 +41,6 @@ class Watch {
 /// `--dry-run` (plan.cpp): checks everything as a run does and prints what it would do. `arms`: how
 /// many runs the command makes.
 int print_plan(const Recipe& recipe, std::size_t arms, const Common& common);
-
-/// "3.1 [2.0, 4.2]": the drop in points of an old task, with its 95% interval; "-" when not
-/// measured.
-std::string drop_text(const TaskResult& task);
 
 /// Prints metrics.json of an output folder on one line.
 void print_metrics(const std::string& output);

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "cli/run.h"
 #include "cli/table.h"
+#include "train/numbers.h"
 #include "train/report.h"
 
 namespace holdfast::cli {
@@ -49,8 +50,7 @@ void print_result(const SearchResult& result) {
                                      "one keeps most)",
                                      percent(recipe.search->retention)));
   out += tasks_text(result.best);
-  print(out + fmt::format("{0} holds best.toml, metrics.json and report.html; the model: holdfast "
-                          "train {0}/best.toml\n",
+  print(out + fmt::format("{0} holds best/model, best.toml, metrics.json and report.html\n",
                           recipe.output));
 }
 

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
@@ -53,15 +52,6 @@ std::string Table::text() const {
     out += (at == 0 ? bold(line) : line) + '\n';
   }
   return out;
-}
-
-std::string percent(double share) {
-  return fmt::format("{:.1f}", std::round(1000 * share) / 10 + 0.0);  // + 0.0: no "-0.0"
-}
-
-std::string points(double difference) {
-  const std::string text = percent(difference);
-  return text.starts_with('-') || text == "0.0" ? text : '+' + text;
 }
 
 std::string grouped(std::int64_t count) {

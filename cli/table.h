@@ -21,10 +21,6 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// "0.873" -> "87.3".
-std::string percent(double share);
-/// A difference of shares in points, with its sign: "+3.1", "-0.4", "0.0".
-std::string points(double difference);
 /// 1234567 -> "1,234,567".
 std::string grouped(std::int64_t count);
 

@@ -90,34 +90,16 @@ std::vector<std::pair<std::string, RunResult>> run_seed(const Recipe& recipe, Ar
   return runs;
 }
 
-SeedSummary over_runs(const AblationArm& arm, double AblationRun::*value) {
+std::vector<double> values_of(const AblationArm& arm, double AblationRun::*value) {
   std::vector<double> values;
   for (const AblationRun& run : arm.runs) {
     values.push_back(run.*value);
   }
-  return over_seeds(values);
-}
-
-// An accuracy is a share: its interval ends there, too.
-SeedSummary within_one(SeedSummary summary) {
-  if (summary.ci95) {
-    summary.ci95 = Interval{std::max(summary.ci95->low, 0.0), std::min(summary.ci95->high, 1.0)};
-  }
-  return summary;
-}
-
-Json interval_json(const std::optional<Interval>& interval) {
-  return interval ? Json::list({interval->low, interval->high}) : Json();
-}
-
-Json summary_json(const SeedSummary& summary) {
-  return Json::object({{"mean", summary.mean},
-                       {"deviation", summary.deviation},
-                       {"ci95", interval_json(summary.ci95)}});
+  return values;
 }
 
 Json gain_json(const SeedSummary& gain) {
-  Json json = summary_json(gain);
+  Json json = to_json(gain);
   json.add("over", gain.n > 1 ? "seeds" : "texts");
   return json;
 }
@@ -132,15 +114,15 @@ Json run_json(const AblationRun& run) {
                        {"new_accuracy", run.new_accuracy},
                        {"retention", run.retention},
                        {"old_gain", run.old_gain},
-                       {"old_gain_ci95", interval_json(run.old_gain_ci95)},
+                       {"old_gain_ci95", to_json(run.old_gain_ci95)},
                        {"new_gain", run.new_gain},
-                       {"new_gain_ci95", interval_json(run.new_gain_ci95)},
+                       {"new_gain_ci95", to_json(run.new_gain_ci95)},
                        {"overhead", run.overhead},
                        {"seconds", metrics.at("seconds")},
                        {"tasks", metrics.at("tasks")}});
 }
 
-Json to_json(const AblateResult& result) {
+Json result_json(const AblateResult& result) {
   Json seeds = Json::list();
   for (const std::int64_t seed : result.seeds) {
     seeds.push_back(seed);
@@ -152,12 +134,12 @@ Json to_json(const AblateResult& result) {
       runs.push_back(run_json(run));
     }
     arms.push_back(Json::object({{"name", arm.name},
-                                 {"old_accuracy", summary_json(arm.old_accuracy)},
-                                 {"retention", summary_json(arm.retention)},
+                                 {"old_accuracy", to_json(arm.old_accuracy)},
+                                 {"retention", to_json(arm.retention)},
                                  {"old_gain", gain_json(arm.old_gain)},
-                                 {"new_accuracy", summary_json(arm.new_accuracy)},
+                                 {"new_accuracy", to_json(arm.new_accuracy)},
                                  {"new_gain", gain_json(arm.new_gain)},
-                                 {"overhead", summary_json(arm.overhead)},
+                                 {"overhead", to_json(arm.overhead)},
                                  {"runs", std::move(runs)}}));
   }
   const Recipe& recipe = result.arms.front().runs.front().run.recipe;
@@ -197,12 +179,12 @@ AblationRun measure_against(const RunResult& run, const RunResult& naive,
 }
 
 void summarise(AblationArm& arm) {
-  arm.old_accuracy = within_one(over_runs(arm, &AblationRun::old_accuracy));
-  arm.new_accuracy = within_one(over_runs(arm, &AblationRun::new_accuracy));
-  arm.retention = over_runs(arm, &AblationRun::retention);
-  arm.overhead = over_runs(arm, &AblationRun::overhead);
-  arm.old_gain = over_runs(arm, &AblationRun::old_gain);
-  arm.new_gain = over_runs(arm, &AblationRun::new_gain);
+  arm.old_accuracy = shares_over_seeds(values_of(arm, &AblationRun::old_accuracy));
+  arm.new_accuracy = shares_over_seeds(values_of(arm, &AblationRun::new_accuracy));
+  arm.retention = over_seeds(values_of(arm, &AblationRun::retention));
+  arm.overhead = over_seeds(values_of(arm, &AblationRun::overhead));
+  arm.old_gain = over_seeds(values_of(arm, &AblationRun::old_gain));
+  arm.new_gain = over_seeds(values_of(arm, &AblationRun::new_gain));
   if (arm.runs.size() == 1) {
     arm.old_gain.ci95 = arm.runs.front().old_gain_ci95;
     arm.new_gain.ci95 = arm.runs.front().new_gain_ci95;
@@ -232,7 +214,7 @@ AblateResult ablate_recipe(const Recipe& recipe, std::int64_t seeds, const Hooks
     }
     std::for_each(result.arms.begin(), result.arms.end(), summarise);
     write_file(std::filesystem::path(recipe.output) / "metrics.json",
-               to_json(result).dump(2) + "\n");
+               result_json(result).dump(2) + "\n");
   }
   return result;
 }

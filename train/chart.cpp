@@ -9,22 +9,30 @@
 
 #include "base/utf8.h"
 #include "train/chart_frame.h"
+#include "train/numbers.h"
 
 namespace holdfast {
 namespace {
 
-std::optional<Frame> frame_of(const Chart& chart) {
+struct Extent {
   double x_high = 0, y_low = INFINITY, y_high = -INFINITY;
+};
+
+std::optional<Extent> extent_of(const Chart& chart) {
+  Extent extent;
   for (const Series& series : chart.series) {
     for (const auto& [x, y] : series.points) {
-      x_high = std::max(x_high, x);
-      y_low = std::min(y_low, y);
-      y_high = std::max(y_high, y);
+      extent.x_high = std::max(extent.x_high, x);
+      extent.y_low = std::min(extent.y_low, y);
+      extent.y_high = std::max(extent.y_high, y);
     }
   }
-  if (!(y_high >= y_low)) return std::nullopt;
-  Frame frame;
-  frame.x = round_axis(0, std::max(x_high, 1.0), 6);
+  return extent.y_high >= extent.y_low ? std::optional(extent) : std::nullopt;
+}
+
+Frame frame_of(const Chart& chart, const Extent& extent, const Canvas& canvas) {
+  const auto& [x_high, y_low, y_high] = extent;
+  Frame frame{canvas, round_axis(0, std::max(x_high, 1.0), canvas.x_ticks), {}};
   frame.x.high = std::max(x_high, 1.0);
   if (chart.percent) {
     frame.y = round_axis(std::max(0.0, y_low - 0.05), std::min(1.0, y_high + 0.05), 5);
@@ -35,8 +43,8 @@ std::optional<Frame> frame_of(const Chart& chart) {
   return frame;
 }
 
-std::string number(double value, bool percent) {
-  return percent ? fmt::format("{:.1f}%", 100 * value) : fmt::format("{:.4g}", value);
+std::string number(double value, bool is_share) {
+  return is_share ? percent(value) + '%' : fmt::format("{:.4g}", value);
 }
 
 std::string line(const Series& series, const Frame& frame) {
@@ -75,7 +83,7 @@ std::string table(const Chart& chart) {
       row[i] = number(y, chart.percent);
     }
   }
-  std::string out = "<details><summary>Numbers</summary>\n<table><caption>" +
+  std::string out = "<details><summary>Numbers</summary>\n<div class=\"scroll\"><table><caption>" +
                     html_escape(chart.title) + "</caption><thead><tr><th>" +
                     html_escape(chart.x_name) + "</th>";
   for (const Series& series : chart.series) out += "<th>" + html_escape(series.name) + "</th>";
@@ -85,7 +93,7 @@ std::string table(const Chart& chart) {
     for (const std::string& cell : cells) out += "<td>" + cell + "</td>";
     out += "</tr>\n";
   }
-  return out + "</tbody></table></details>\n";
+  return out + "</tbody></table></div></details>\n";
 }
 
 Chart finite(const Chart& chart) {
@@ -142,16 +150,15 @@ std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<doubl
 
 std::string chart_html(const Chart& given) {
   const Chart chart = finite(given);
-  const std::string title = html_escape(chart.title);
-  const std::optional<Frame> frame = frame_of(chart);
-  if (!frame) return "<figure><figcaption>" + title + "</figcaption><p>No data.</p></figure>\n";
-  std::string out = fmt::format(
-      "<figure><figcaption>{0}</figcaption>\n<svg viewBox=\"0 0 {1} {2}\" role=\"img\" "
-      "xmlns=\"http://www.w3.org/2000/svg\"><title>{0}</title>\n",
-      title, kChartWidth, kChartHeight);
-  out += grid(*frame, chart.x_name, false, "", chart.percent);
-  for (const Series& series : chart.series) out += line(series, *frame);
-  return out + "</svg>\n" + legend(chart) + table(chart) + "</figure>\n";
+  const std::optional<Extent> extent = extent_of(chart);
+  if (!extent) return empty_figure(chart.title);
+  const auto draw = [&](const Canvas& canvas) {
+    const Frame frame = frame_of(chart, *extent, canvas);
+    std::string out = grid(frame, chart.x_name, false, "", chart.percent);
+    for (const Series& series : chart.series) out += line(series, frame);
+    return out;
+  };
+  return figure(chart.title, draw, legend(chart) + table(chart));
 }
 
 }  // namespace holdfast

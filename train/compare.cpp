@@ -48,8 +48,9 @@ MeasureWorth worth_of(const std::string& measure, const SeedComparison& seed, Ar
   worth.inert = inert_reason(measure, seed.recipe);
   if (worth.inert.empty() && changed == 0) {
     const bool start = seed.recipe.merge && seed.recipe.merge->best().weight == 0;
-    worth.inert = start ? "merge took the encoder of the start, so that nothing else can show"
-                        : "leaving it out changes no test prediction";
+    worth.inert =
+        start ? "merge went back to the encoder of the start, so nothing that was learnt shows"
+              : "leaving it out changes no test prediction";
   }
   return worth;
 }
@@ -150,7 +151,77 @@ Json seed_json(const SeedComparison& seed) {
                        {"inert", std::move(inert)}});
 }
 
-// The first seed at the top, and all of them under "seeds" when there are several.
+// Mean test accuracy of the old tasks or of the new one; NaN when there is no test split.
+double measured_accuracy(const RunResult& run, bool old,
+                         std::optional<Evaluation> TaskResult::*when) {
+  double sum = 0;
+  double tasks = 0;
+  for (const TaskResult& task : run.tasks) {
+    if (task.old == old && task.before && task.after) {
+      sum += (task.*when)->accuracy;
+      ++tasks;
+    }
+  }
+  return sum / tasks;
+}
+
+double final_accuracy(const RunResult& run, bool old) {
+  return measured_accuracy(run, old, &TaskResult::after);
+}
+
+double mean_drop(const RunResult& run) {
+  return measured_accuracy(run, true, &TaskResult::before) - final_accuracy(run, true);
+}
+
+// `summarise` over `value` of every seed, or nothing when one of them was not measured.
+template <class Value>
+SeedSummary summarised(const CompareResult& result, const Value& value,
+                       SeedSummary (*summarise)(std::span<const double>)) {
+  std::vector<double> values;
+  for (const SeedComparison& seed : result.seeds) {
+    values.push_back(value(seed));
+  }
+  const bool measured =
+      std::none_of(values.begin(), values.end(), [](double x) { return !std::isfinite(x); });
+  return measured ? summarise(values) : SeedSummary{};
+}
+
+template <class Run>
+CompareSummary::Arm arm_over_seeds(const CompareResult& result, const std::string& name,
+                                   const Run& run) {
+  const auto accuracy = [&](bool old) {
+    return summarised(
+        result, [&, old](const SeedComparison& seed) { return final_accuracy(run(seed), old); },
+        shares_over_seeds);
+  };
+  return {
+      .name = name,
+      .old_accuracy = accuracy(true),
+      .old_drop = summarised(
+          result, [&](const SeedComparison& seed) { return mean_drop(run(seed)); }, over_seeds),
+      .new_accuracy = accuracy(false),
+      .overhead = summarised(
+          result,
+          [&](const SeedComparison& seed) { return overhead_of(run(seed), seed.chosen_naive()); },
+          over_seeds)};
+}
+
+Json summary_json(const CompareSummary& summary) {
+  const auto json = [](const SeedSummary& one) { return one.n > 0 ? to_json(one) : Json(); };
+  Json arms = Json::object();
+  for (const CompareSummary::Arm& arm : summary.arms) {
+    arms.add(arm.name, Json::object({{"old_accuracy", json(arm.old_accuracy)},
+                                     {"old_drop", json(arm.old_drop)},
+                                     {"new_accuracy", json(arm.new_accuracy)},
+                                     {"overhead", json(arm.overhead)}}));
+  }
+  return Json::object({{"arms", std::move(arms)},
+                       {"old_gain", json(summary.old_gain)},
+                       {"new_gain", json(summary.new_gain)}});
+}
+
+// The first seed at the top; when there are several all of them under "seeds", and what they say
+// together under "over_seeds".
 void write_metrics(const CompareResult& result, const std::filesystem::path& output) {
   Json json = seed_json(result.first());
   if (result.seeds.size() > 1) {
@@ -159,6 +230,7 @@ void write_metrics(const CompareResult& result, const std::filesystem::path& out
       seeds.push_back(seed_json(seed));
     }
     json.add("seeds", std::move(seeds));
+    json.add("over_seeds", summary_json(over_seeds(result)));
   }
   write_file(output / "metrics.json", json.dump(2) + "\n");
 }
@@ -172,6 +244,32 @@ void check_bounds(const Recipe& recipe, const CompareOptions& options) {
 }
 
 }  // namespace
+
+CompareSummary over_seeds(const CompareResult& result) {
+  CompareSummary summary;
+  const auto add = [&](const char* name, const auto& run) {
+    summary.arms.push_back(arm_over_seeds(result, name, run));
+  };
+  using Seed = const SeedComparison&;
+  add("naive", [](Seed seed) -> const RunResult& { return seed.chosen_naive(); });
+  add("recipe", [](Seed seed) -> const RunResult& { return seed.recipe; });
+  if (std::all_of(result.seeds.begin(), result.seeds.end(),
+                  [](Seed seed) { return seed.bounds.has_value(); })) {
+    add("joint", [](Seed seed) -> const RunResult& { return seed.bounds->joint; });
+    add("frozen", [](Seed seed) -> const RunResult& { return seed.bounds->frozen.best(); });
+  }
+  const auto gain = [&](bool old) {
+    return summarised(
+        result,
+        [old](Seed seed) {
+          return final_accuracy(seed.recipe, old) - final_accuracy(seed.chosen_naive(), old);
+        },
+        over_seeds);
+  };
+  summary.old_gain = gain(true);
+  summary.new_gain = gain(false);
+  return summary;
+}
 
 CompareResult compare_recipe(const Recipe& recipe, const CompareOptions& options,
                              const Hooks& hooks) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "train/arms.h"
+#include "train/continual.h"
 
 namespace holdfast {
 
@@ -55,6 +56,18 @@ struct CompareResult {
   bool interrupted = false;
   const SeedComparison& first() const { return seeds.front(); }
 };
+
+/// What the seeds of a comparison say together. A summary of n = 0 was not measured.
+struct CompareSummary {
+  struct Arm {
+    std::string name;  // "naive" (each seed's chosen one), "recipe", "joint", "frozen"
+    SeedSummary old_accuracy, old_drop, new_accuracy;  // on the test splits; old: mean over tasks
+    SeedSummary overhead;                              // of time, over naive's
+  };
+  std::vector<Arm> arms;
+  SeedSummary old_gain, new_gain;  // recipe - naive, paired by seed
+};
+CompareSummary over_seeds(const CompareResult& result);
 
 /// Runs the arms in `output`/naive-<rate>, /recipe, /without-<measure>, /joint and /frozen-<rate>
 /// (under seed-<n>/ when there are several) and writes `output`/metrics.json. An arm that the

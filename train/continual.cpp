@@ -159,6 +159,14 @@ SeedSummary over_seeds(std::span<const double> values) {
   return out;
 }
 
+SeedSummary shares_over_seeds(std::span<const double> shares) {
+  SeedSummary out = over_seeds(shares);
+  if (out.ci95) {
+    out.ci95 = Interval{std::max(out.ci95->low, 0.0), std::min(out.ci95->high, 1.0)};
+  }
+  return out;
+}
+
 SeedSummary paired_over_seeds(std::span<const double> a, std::span<const double> b) {
   if (a.size() != b.size()) {
     throw std::invalid_argument(

@@ -60,6 +60,8 @@ struct SeedSummary {
 };
 /// Throws std::invalid_argument for no values.
 SeedSummary over_seeds(std::span<const double> values);
+/// The same of accuracies: the interval ends where shares do, at 0 and 1.
+SeedSummary shares_over_seeds(std::span<const double> shares);
 /// Of the differences a[i] - b[i] of the same seeds: the paired t interval. Throws
 /// std::invalid_argument for no values and for different numbers of them.
 SeedSummary paired_over_seeds(std::span<const double> a, std::span<const double> b);

@@ -55,7 +55,7 @@ std::string inert_reason(const std::string& measure, const RunResult& run) {
     return small_term("loss", highest_share(run, &StepRecord::distill));
   }
   if (measure == "a-gem" && never(run, [](const StepRecord& r) { return r.projected; })) {
-    return "no step went against the memory: no gradient was projected";
+    return "no step went against the memory, so no gradient was turned";
   }
   if (measure == "unfreeze" && !run.ledger.empty() && run.ledger.front().lowest_layer == 0) {
     return "all layers learnt from the first step on";

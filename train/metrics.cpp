@@ -12,7 +12,7 @@ Json accuracy_json(const std::optional<Evaluation>& evaluation) {
   }
   return Json::object({{"accuracy", evaluation->accuracy},
                        {"n", evaluation->n},
-                       {"ci95", Json::list({evaluation->ci95.low, evaluation->ci95.high})},
+                       {"ci95", to_json(evaluation->ci95)},
                        {"macro_f1", evaluation->macro_f1},
                        {"loss", evaluation->loss}});
 }
@@ -24,7 +24,7 @@ Json task_json(const TaskResult& task) {
   if (task.old && task.paired) {
     const PairedResult& paired = *task.paired;
     json.add("drop", paired.drop);
-    json.add("drop_ci95", Json::list({paired.drop_ci95.low, paired.drop_ci95.high}));
+    json.add("drop_ci95", to_json(paired.drop_ci95));
     json.add("mcnemar_p", paired.mcnemar_p);
     json.add("negative_flips", paired.negative_flips);
   }
@@ -32,46 +32,52 @@ Json task_json(const TaskResult& task) {
   return json;
 }
 
-// The lowest share of its validation accuracy before that an old task had on the way; null without
-// validation splits.
-Json worst_retention(const RunResult& result) {
-  double worst = 1;
-  bool any = false;
+// The old tasks as a sequence: they were learnt before this run, so that the stages before its end
+// have their accuracies of the start. Rows beyond the last task are moments of this run.
+AccuracyMatrix stages_of(const std::vector<double>& before,
+                         const std::vector<std::vector<double>>& later) {
+  AccuracyMatrix accuracy(before.size(), before);
+  accuracy.insert(accuracy.end(), later.begin(), later.end());
+  return accuracy;
+}
+
+// On the test splits: the old tasks that have one, then this run's own.
+ContinualSummary kept(const RunResult& result) {
+  std::vector<double> before, after;
   for (const TaskResult& task : result.tasks) {
-    double before = 0;
-    for (const CurvePoint& point : result.curve) {
-      for (const CurvePoint::Task& seen : point.tasks) {
-        if (!task.old || seen.name != task.name) {
-          continue;
-        }
-        before = point.step == 0 ? seen.accuracy : before;
-        any = any || before > 0;
-        worst = before > 0 ? std::min(worst, seen.accuracy / before) : worst;
+    if (task.old && task.before && task.after) {
+      before.push_back(task.before->accuracy);
+      after.push_back(task.after->accuracy);
+    }
+  }
+  return before.empty() ? ContinualSummary{} : summarize(stages_of(before, {after}));
+}
+
+// On the validation splits, which are evaluated on the way, too.
+std::optional<double> worst_on_the_way(const RunResult& result) {
+  std::vector<std::vector<double>> moments;
+  for (const CurvePoint& point : result.curve) {
+    std::vector<double>& moment = moments.emplace_back();
+    for (const CurvePoint::Task& seen : point.tasks) {
+      const bool old =
+          std::any_of(result.tasks.begin(), result.tasks.end(),
+                      [&](const TaskResult& task) { return task.old && task.name == seen.name; });
+      if (old) {
+        moment.push_back(seen.accuracy);
       }
     }
   }
-  return any ? Json(worst) : Json();
+  return moments.empty() ? std::nullopt : worst_retention(stages_of(moments.front(), moments));
 }
 
-// Forgetting, backward transfer and retention of the old tasks, after two stages.
+Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+
 void add_summary(Json& json, const RunResult& result) {
-  double drops = 0;
-  std::int64_t old = 0;
-  const TaskResult* first = nullptr;
-  for (const TaskResult& task : result.tasks) {
-    if (task.old && task.before && task.after) {
-      first = first ? first : &task;
-      drops += task.before->accuracy - task.after->accuracy;
-      ++old;
-    }
-  }
-  const double mean_drop = old ? drops / static_cast<double>(old) : 0;
-  json.add("forgetting", first ? Json(mean_drop) : Json());
-  json.add("backward_transfer", first ? Json(-mean_drop) : Json());
-  json.add("retention", first && first->before->accuracy > 0
-                            ? Json(first->after->accuracy / first->before->accuracy)
-                            : Json());
-  json.add("worst_retention", worst_retention(result));
+  const ContinualSummary summary = kept(result);
+  json.add("forgetting", or_null(summary.forgetting));
+  json.add("backward_transfer", or_null(summary.backward_transfer));
+  json.add("retention", or_null(summary.retention));
+  json.add("worst_retention", or_null(worst_on_the_way(result)));
 }
 
 Json seconds_json(const Seconds& seconds) {
@@ -149,6 +155,14 @@ Json metrics_json(const RunResult& result) {
   json.add("peak_bytes", result.peak_bytes);
   json.add("notices", std::move(notices));
   return json;
+}
+
+Json to_json(const Interval& interval) { return Json::list({interval.low, interval.high}); }
+
+Json to_json(const SeedSummary& summary) {
+  return Json::object({{"mean", summary.mean},
+                       {"deviation", summary.deviation},
+                       {"ci95", summary.ci95 ? to_json(*summary.ci95) : Json()}});
 }
 
 Json to_json(const StepRecord& record) {

@@ -1,8 +1,10 @@
 // A run's result as JSON: metrics.json for people and scripts, and whole, to be read back by
-// `compare`. Tested by tests/train/metrics_test.cpp.
+// `compare`. Tested by tests/train/metrics_test.cpp and, on whole runs,
+// tests/train/trainer_test.cpp.
 #pragma once
 
 #include "base/json.h"
+#include "train/continual.h"
 #include "train/trainer.h"
 
 namespace holdfast {
@@ -18,6 +20,11 @@ PairedResult paired_result(const Evaluation& before, const Evaluation& after,
 
 /// metrics.json: what was lost, gained and spent. What needs a test split is null without one.
 Json metrics_json(const RunResult& result);
+
+/// [low, high]; and a mean over seeds with its deviation and interval, which is null where there is
+/// none.
+Json to_json(const Interval& interval);
+Json to_json(const SeedSummary& summary);
 
 /// Every field of a result, and back. Throws std::runtime_error for a member that is missing or of
 /// another type.

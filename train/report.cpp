@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "train/chart.h"
+#include "train/numbers.h"
 #include "train/report_parts.h"
 
 namespace holdfast {
@@ -13,8 +13,7 @@ namespace {
 
 using report::accuracy;
 using report::card;
-using report::percent;
-using report::points;
+using report::percentage;
 using report::table;
 
 constexpr std::string_view kFooter =
@@ -29,24 +28,22 @@ double drop_of(const TaskResult& task) {
   return task.before && task.after ? task.before->accuracy - task.after->accuracy : 0;
 }
 
-std::string drop_text(const TaskResult& task) {
-  if (!task.before || !task.after) return "–";
-  const auto text = [](double drop) {
-    return fmt::format("{:.1f}", std::round(1000 * drop) / 10 + 0.0);
-  };
-  if (!task.paired) return text(drop_of(task));
-  return fmt::format("{} [{}, {}]", text(drop_of(task)), text(task.paired->drop_ci95.low),
-                     text(task.paired->drop_ci95.high));
+/// Green is what was kept as far as the test texts tell; red what dropped further than the recipe
+/// allows; a loss in between that is more than chance has no colour.
+std::string_view tone_of(const TaskResult& task, double max_drop) {
+  const double drop = drop_of(task);
+  if (!task.old || !task.before) return "";
+  if (drop > max_drop) return "bad";
+  const bool lost = task.paired ? task.paired->drop_ci95.low > 0 : drop > 0;
+  return lost ? "" : "good";
 }
 
 std::string task_card(const TaskResult& task, double max_drop, const std::string& more) {
   if (!task.after) return card(task.name, "not measured", "there is no test split");
-  const std::string note = (task.before ? "before " + percent(task.before->accuracy) : "") +
+  const std::string note = (task.before ? "before " + percentage(task.before->accuracy) : "") +
                            (task.old ? ", drop " + drop_text(task) + " points" : "") + more;
-  std::string_view tone = "";
-  if (task.old) tone = drop_of(task) > max_drop ? "bad" : "good";
-  return card((task.old ? "Old task: " : "New task: ") + task.name, percent(task.after->accuracy),
-              note, tone);
+  return card((task.old ? "Old task: " : "New task: ") + task.name,
+              percentage(task.after->accuracy), note, tone_of(task, max_drop));
 }
 
 /// The accuracy curves of a run, old tasks first; one colour a task.
@@ -92,7 +89,7 @@ std::string actions_table(const RunResult& run) {
   if (run.actions.empty()) return "<p>The controller had no reason to raise the share.</p>\n";
   std::vector<std::vector<std::string>> rows = {{"step", "share", "why"}};
   for (const Action& action : run.actions)
-    rows.push_back({std::to_string(action.step), percent(action.share), action.why});
+    rows.push_back({std::to_string(action.step), percentage(action.share), action.why});
   return table(rows);
 }
 
@@ -145,13 +142,13 @@ std::vector<std::string> said(const RunResult& run) {
   if (recipe.replay)
     lines.push_back(fmt::format("replay kept {} old texts ({}), {} of each batch at the start",
                                 run.replayed, recipe.replay->select,
-                                percent(recipe.replay->share)));
+                                percentage(recipe.replay->share)));
   if (recipe.ewc)
     lines.push_back(fmt::format(
         "EWC with lambda {:g} on the {} Fisher (normalised: {}; its mean was {:.3g}) was {} of the "
         "loss on average, {} at most",
         recipe.ewc->lambda, recipe.ewc->fisher, recipe.ewc->normalize, run.mean_fisher,
-        percent(run.penalty_share), percent(run.max_penalty_share)));
+        percentage(run.penalty_share), percentage(run.max_penalty_share)));
   if (recipe.learning_rate.layer_wise())
     lines.push_back(fmt::format("learning rates from {:g} at the bottom to {:g} at the top",
                                 *recipe.learning_rate.bottom,
@@ -274,7 +271,7 @@ std::string worth_table(const SeedComparison& seed) {
   for (const MeasureWorth& worth : seed.leave_one_out)
     rows.push_back({worth.measure, points(worth.old_accuracy), points(worth.new_accuracy),
                     std::to_string(worth.changed),
-                    worth.inert.empty() ? "" : "inert: " + worth.inert});
+                    worth.inert.empty() ? "" : "did nothing: " + worth.inert});
   return "<h2>What each measure is worth</h2>\n<p>The recipe with it less the recipe without it, "
          "on the test splits.</p>\n" +
          table(rows);
@@ -282,6 +279,12 @@ std::string worth_table(const SeedComparison& seed) {
 
 std::string seeds_table(const CompareResult& comparison) {
   if (comparison.seeds.size() < 2) return "";
+  const CompareSummary summary = over_seeds(comparison);
+  std::vector<std::vector<std::string>> means = {
+      {"mean [95%]", "old, %", "old drop, points", "new, %", "time, %"}};
+  for (const CompareSummary::Arm& arm : summary.arms)
+    means.push_back({arm.name, percent(arm.old_accuracy), percent(arm.old_drop),
+                     percent(arm.new_accuracy), arm.name == "naive" ? "" : points(arm.overhead)});
   std::vector<std::vector<std::string>> rows = {
       {"seed", "naive: old drop", "naive: new", "recipe: old drop", "recipe: new", "time"}};
   const auto worst = [](const RunResult& run) {
@@ -294,7 +297,12 @@ std::string seeds_table(const CompareResult& comparison) {
     rows.push_back({std::to_string(seed.seed), worst(seed.chosen_naive()),
                     accuracy(seed.chosen_naive().fresh().after), worst(seed.recipe),
                     accuracy(seed.recipe.fresh().after), points(seed.overhead) + "%"});
-  return "<h2>All seeds</h2>\n" + table(rows);
+  return fmt::format(
+      "<h2>Over {} seeds</h2>\n<p>Against naive, paired by seed, the recipe is worth {} points on "
+      "the "
+      "old tasks and {} on the new one. Intervals are 95%, Student's over seeds.</p>\n{}{}",
+      comparison.seeds.size(), points(summary.old_gain), points(summary.new_gain), table(means),
+      table(rows));
 }
 
 }  // namespace

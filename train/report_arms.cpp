@@ -1,6 +1,7 @@
 // The pages about many arms: ablation and search.
 #include <fmt/format.h>
 
+#include "train/numbers.h"
 #include "train/report.h"
 #include "train/report_parts.h"
 #include "train/scatter.h"
@@ -8,8 +9,7 @@
 namespace holdfast {
 namespace {
 
-using report::percent;
-using report::points;
+using report::percentage;
 
 constexpr int kNaiveColour = 1, kMeasureColour = 0, kTogetherColour = 2;
 
@@ -19,26 +19,15 @@ std::string names(const Recipe& recipe) {
   return out;
 }
 
-std::string accuracy_text(const SeedSummary& summary) {
-  if (!summary.ci95) return fmt::format("{:.1f}", 100 * summary.mean);
-  return fmt::format("{:.1f} [{:.1f}, {:.1f}]", 100 * summary.mean, 100 * summary.ci95->low,
-                     100 * summary.ci95->high);
-}
-
-std::string gain_text(const SeedSummary& gain) {
-  return fmt::format("{} [{}, {}]", points(gain.mean), points(gain.ci95->low),
-                     points(gain.ci95->high));
-}
-
 std::string arms_table(const AblateResult& ablation) {
   std::vector<std::vector<std::string>> rows = {
       {"arm", "old, %", "kept, %", "gain, points", "new, %", "gain, points", "time, %"}};
   for (const AblationArm& arm : ablation.arms) {
     const bool naive = &arm == &ablation.arms.front();
-    rows.push_back({fmt::format("{}. {}", rows.size(), arm.name), accuracy_text(arm.old_accuracy),
-                    fmt::format("{:.1f}", 100 * arm.retention.mean),
-                    naive ? "" : gain_text(arm.old_gain), accuracy_text(arm.new_accuracy),
-                    naive ? "" : gain_text(arm.new_gain), naive ? "" : points(arm.overhead.mean)});
+    rows.push_back({fmt::format("{}. {}", rows.size(), arm.name), percent(arm.old_accuracy),
+                    percent(arm.retention.mean), naive ? "" : points(arm.old_gain),
+                    percent(arm.new_accuracy), naive ? "" : points(arm.new_gain),
+                    naive ? "" : points(arm.overhead.mean)});
   }
   return report::table(rows, {1, rows.size() - 1});
 }
@@ -55,8 +44,8 @@ std::string arms_scatter(const AblateResult& ablation) {
     const int colour = i == 0                          ? kNaiveColour
                        : i + 1 == ablation.arms.size() ? kTogetherColour
                                                        : kMeasureColour;
-    scatter.points.push_back(
-        {arm.old_accuracy.mean, arm.new_accuracy.mean, std::to_string(i + 1), colour, false});
+    scatter.points.push_back({arm.old_accuracy.mean, arm.new_accuracy.mean, std::to_string(i + 1),
+                              colour, false, colour != kMeasureColour});
   }
   return scatter_html(scatter);
 }
@@ -80,8 +69,8 @@ std::string points_table(const SearchResult& search) {
     for (const auto& [key, value] : point.values) row.push_back(value.dump());
     const bool failed = !point.failure.empty();
     row.push_back(failed ? "–" : std::to_string(point.steps));
-    row.push_back(failed ? "–" : percent(point.outcome.retention));
-    row.push_back(failed ? "–" : percent(point.outcome.gained));
+    row.push_back(failed ? "–" : percentage(point.outcome.retention));
+    row.push_back(failed ? "–" : percentage(point.outcome.gained));
     row.push_back(point_state(search, i));
     rows.push_back(std::move(row));
   }
@@ -101,16 +90,16 @@ std::string points_scatter(const SearchResult& search) {
     if (point.outcome.failed) continue;
     const int colour = i == search.chosen ? kTogetherColour : point.front ? kNaiveColour : 5;
     scatter.points.push_back({point.outcome.retention, point.outcome.gained, std::to_string(i + 1),
-                              colour, !search.whole(point)});
+                              colour, !search.whole(point), colour != 5});
   }
   return scatter_html(scatter);
 }
 
 std::string best_cards(const SearchResult& search) {
   std::string out = "<div class=\"cards\">\n";
-  out += report::card("Chosen: new, on validation", percent(search.choice().outcome.gained),
+  out += report::card("Chosen: new, on validation", percentage(search.choice().outcome.gained),
                       search.choice().text() + "; keeps " +
-                          percent(search.choice().outcome.retention) + " on validation",
+                          percentage(search.choice().outcome.retention) + " on validation",
                       search.satisfied ? "good" : "bad");
   for (const TaskResult& task : search.best.tasks)
     out += report::card((task.old ? "Old task: " : "New task: ") + task.name,
@@ -146,7 +135,7 @@ std::string report_html(const AblateResult& ablation) {
 std::string report_html(const SearchResult& search) {
   const std::string lead =
       fmt::format("{} points; the best new accuracy among those that keep {} of every old task{}.",
-                  search.points.size(), percent(search.recipe.search->retention),
+                  search.points.size(), percentage(search.recipe.search->retention),
                   search.satisfied ? "" : ": none did, and the one that keeps most was taken");
   std::string body = best_cards(search);
   if (search.rungs.size() > 1)

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "train/chart.h"
+#include "train/numbers.h"
 
 namespace holdfast::report {
 namespace {
@@ -30,7 +30,7 @@ h1 { font-size: 1.6rem; margin: 0 0 .25rem; line-height: 1.25; } h2 { font-size:
 .good { color: var(--good); } .bad { color: var(--bad); }
 figure { margin: 1.25rem 0; background: var(--card); border: 1px solid var(--rule); border-radius: .6rem;
   padding: 1rem 1.1rem .7rem; } figcaption { font-weight: 600; margin-bottom: .4rem; }
-svg { max-width: 100%; height: auto; vertical-align: middle; } .grid line { stroke: var(--rule); }
+svg { max-width: 100%; height: auto; vertical-align: middle; } .narrow { display: none; } .grid line { stroke: var(--rule); }
 .grid text { fill: var(--soft); font-size: 12px; font-variant-numeric: tabular-nums; }
 .line { fill: none; stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round; } .dashed { stroke-dasharray: 6 6; opacity: .8; }
 .line.c0 { stroke: var(--c0); } .line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); }
@@ -39,17 +39,21 @@ circle.c0 { fill: var(--c0); } circle.c1 { fill: var(--c1); } circle.c2 { fill: 
 circle.c3 { fill: var(--c3); } circle.c4 { fill: var(--c4); } circle.c5 { fill: var(--c5); }
 .marks circle.line { fill: var(--card); } .marks text { fill: var(--ink); font-size: 12px; }
 .legend { margin: .3rem 0; font-size: .85rem; color: var(--soft); } .legend span { margin-right: 1.1rem; white-space: nowrap; }
-.scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
+.scroll { overflow-x: auto; margin: .75rem 0; } table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
 caption { text-align: left; color: var(--soft); padding-bottom: .3rem; }
 th, td { padding: .38rem .7rem; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; } thead th { color: var(--soft); font-weight: 600; }
-tr.chosen { font-weight: 650; } td.text { white-space: normal; text-align: left; }
+th:first-child, td:first-child { text-align: left; padding-left: 0; position: sticky; left: 0; background: var(--page); }
+figure th:first-child, figure td:first-child { background: var(--card); } thead th { color: var(--soft); font-weight: 600; }
+tr.chosen { font-weight: 650; } .text { text-align: left; } td.text { white-space: normal; min-width: 14rem; }
 details { margin: .5rem 0; } summary { cursor: pointer; color: var(--soft); font-size: .9rem; }
 pre { background: var(--card); border: 1px solid var(--rule); border-radius: .6rem; padding: 1rem; overflow-x: auto; font-size: .85rem; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
+@media (max-width: 45rem) { body { padding: 1.25rem .9rem 3rem; } h1 { font-size: 1.35rem; overflow-wrap: anywhere; }
+  .wide { display: none; } .narrow { display: block; width: 100%; } figure { padding: .8rem .7rem .5rem; }
+  th, td { padding: .38rem .5rem; } thead th { white-space: normal; vertical-align: bottom; } ul { padding-left: 1.2rem; } }
 )";
 
-constexpr std::size_t kLongCell = 40;  // a longer one is a sentence: it wraps
+constexpr std::size_t kLongCell = 40;  // a longer one is a sentence: its column wraps
 
 /// Escaped text that keeps its line ends.
 std::string preformatted(std::string_view text) {
@@ -64,29 +68,29 @@ std::string preformatted(std::string_view text) {
 
 }  // namespace
 
-std::string percent(double share) { return fmt::format("{:.1f}%", 100 * share); }
-
-std::string points(double difference) {
-  const double value = std::round(1000 * difference) / 10;
-  return value == 0 ? "0.0" : fmt::format("{:+.1f}", value);
-}
+std::string percentage(double share) { return percent(share) + '%'; }
 
 std::string accuracy(const std::optional<Evaluation>& evaluation) {
-  return evaluation ? percent(evaluation->accuracy) : "–";
+  return evaluation ? percentage(evaluation->accuracy) : "–";
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows,
                   const std::vector<std::size_t>& chosen) {
-  std::string out = "<div class=\"scroll\"><table><thead><tr>";
-  for (const std::string& cell : rows.front()) out += "<th>" + html_escape(cell) + "</th>";
-  out += "</tr></thead><tbody>\n";
-  for (std::size_t i = 1; i < rows.size(); ++i) {
-    out += std::ranges::find(chosen, i) == chosen.end() ? "<tr>" : "<tr class=\"chosen\">";
-    for (const std::string& cell : rows[i])
-      out +=
-          (cell.size() > kLongCell ? "<td class=\"text\">" : "<td>") + html_escape(cell) + "</td>";
-    out += "</tr>\n";
-  }
+  std::vector<const char*> open(rows.front().size(), ">");
+  for (std::size_t i = 1; i < rows.size(); ++i)
+    for (std::size_t column = 0; column < rows[i].size(); ++column)
+      if (rows[i][column].size() > kLongCell) open[column] = " class=\"text\">";
+  const auto cells = [&](const std::vector<std::string>& row, const char* kind) {
+    std::string out;
+    for (std::size_t column = 0; column < row.size(); ++column)
+      out += fmt::format("<{0}{1}{2}</{0}>", kind, open[column], html_escape(row[column]));
+    return out;
+  };
+  std::string out = "<div class=\"scroll\"><table><thead><tr>" + cells(rows.front(), "th") +
+                    "</tr></thead><tbody>\n";
+  for (std::size_t i = 1; i < rows.size(); ++i)
+    out += (std::ranges::find(chosen, i) == chosen.end() ? "<tr>" : "<tr class=\"chosen\">") +
+           cells(rows[i], "td") + "</tr>\n";
   return out + "</tbody></table></div>\n";
 }
 

@@ -11,10 +11,8 @@
 namespace holdfast::report {
 
 /// "87.3%".
-std::string percent(double share);
-/// A difference of shares in points, with its sign: "+3.1", "-0.4", "0.0".
-std::string points(double difference);
-/// percent() of what was measured; a dash otherwise.
+std::string percentage(double share);
+/// percentage() of what was measured; a dash otherwise.
 std::string accuracy(const std::optional<Evaluation>& evaluation);
 
 /// Rows of text cells; the first is the header. `chosen` rows (from 1) are emphasised.

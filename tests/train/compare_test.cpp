@@ -112,6 +112,43 @@ TEST(Compare, RepeatsWithSeeds) {
             model_of(files.path("out") / "seed-8" / "recipe"));
 }
 
+TEST(Compare, SummarisesTheSeeds) {
+  const RunFixture files;
+  const CompareResult result = compare_recipe(files.full(), {.bounds = true, .seeds = 2});
+  const CompareSummary summary = over_seeds(result);
+  std::vector<std::string> names;
+  for (const CompareSummary::Arm& arm : summary.arms) {
+    names.push_back(arm.name);
+    EXPECT_EQ(arm.old_accuracy.n, 2) << arm.name;
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"naive", "recipe", "joint", "frozen"}));
+  EXPECT_EQ(summary.arms[0].overhead.mean, 0);
+  std::vector<double> kept, naive, drops;
+  for (const SeedComparison& seed : result.seeds) {
+    kept.push_back(seed.recipe.tasks[0].after->accuracy);
+    naive.push_back(seed.chosen_naive().tasks[0].after->accuracy);
+    drops.push_back(seed.recipe.tasks[0].before->accuracy - kept.back());
+  }
+  EXPECT_EQ(summary.arms[1].old_accuracy.mean, over_seeds(kept).mean);
+  EXPECT_EQ(summary.arms[1].old_drop.ci95->low, over_seeds(drops).ci95->low);
+  EXPECT_EQ(summary.old_gain.ci95->high, paired_over_seeds(kept, naive).ci95->high);
+  const Json metrics = Json::parse(file_text(files.path("out") / "metrics.json"), "metrics.json");
+  const Json& recipe = metrics.at("over_seeds").at("arms").at("recipe");
+  EXPECT_EQ(recipe.at("old_accuracy").at("mean").as_double(), over_seeds(kept).mean);
+  EXPECT_EQ(recipe.at("old_drop").at("ci95").array().size(), 2U);
+}
+
+TEST(Compare, SeedsWithoutTestSplitsHaveNothingToSummarise) {
+  const RunFixture files;
+  Recipe recipe = files.full();
+  recipe.old[0].test.clear();
+  recipe.learning_rate.naive = {1e-3};
+  const CompareSummary summary = over_seeds(compare_recipe(recipe, {.seeds = 2}));
+  EXPECT_EQ(summary.arms[1].old_accuracy.n, 0);
+  EXPECT_EQ(summary.old_gain.n, 0);
+  EXPECT_EQ(summary.new_gain.n, 2);
+}
+
 TEST(Compare, GoesOnWhereItWasStopped) {
   const RunFixture files;
   std::atomic<bool> stop = false;

@@ -134,6 +134,14 @@ TEST(Seeds, PairingTakesOutWhatSeedsShare) {
   EXPECT_LT(over_seeds(recipe).ci95->low, over_seeds(naive).ci95->high);
 }
 
+TEST(Seeds, TheIntervalOfSharesEndsWhereSharesDo) {
+  const SeedSummary high = shares_over_seeds(std::vector<double>{0.97, 0.99});
+  EXPECT_DOUBLE_EQ(high.mean, 0.98);
+  EXPECT_EQ(high.ci95->high, 1);
+  EXPECT_NEAR(high.ci95->low, 0.98 - 12.706204736174707 * 0.01, 1e-12);
+  EXPECT_EQ(shares_over_seeds(std::vector<double>{0.01, 0.03}).ci95->low, 0);
+}
+
 TEST(Seeds, OneSeedHasNoInterval) {
   const SeedSummary summary = over_seeds(std::vector<double>{0.7});
   EXPECT_EQ(summary.mean, 0.7);
