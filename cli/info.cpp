@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "base/utf8.h"
 #include "base/version.h"
-#include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/table.h"
 #include "nn/model.h"
 #include "tensor/blas.h"
@@ -44,6 +44,7 @@ Json build_facts() {
 }
 
 Json model_card(const std::string& directory) {
+  check_model_folder(directory);
   Notices notices;
   const Model model = Model::load(directory, DType::f32, &notices);
   const BertConfig& config = model.config();

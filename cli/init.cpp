@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cli/inputs.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "nn/model.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/vocabulary.h"
@@ -84,7 +85,9 @@ Command add_init(CLI::App& app, Common& common) {
       ->required();
   sub->add_option("--vocab", options->vocab, "vocab.txt, as train-tokenizer writes it")->required();
   sub->add_option("-o,--output", options->output, "Folder to make")->required();
-  sub->add_option("--seed", options->seed, "Of the random weights")->capture_default_str();
+  sub->add_option("--seed", options->seed, "Of the random weights")
+      ->check(whole_number(0))
+      ->capture_default_str();
   sub->add_flag("--cased", options->cased, "Keep upper case and accents");
   return {sub, [options, &common] { return run(*options, common); }};
 }

@@ -14,6 +14,7 @@ namespace holdfast::cli {
 namespace {
 
 constexpr std::size_t kBlock = 1 << 20;
+constexpr std::size_t kLargestTable = std::size_t{4} << 30;  // read as a whole
 constexpr std::size_t kLongestLine = std::size_t{16} << 20;
 
 int open_input(const std::string& path) {
@@ -49,6 +50,22 @@ void LineReader::check(std::string_view line, std::int64_t number) const {
         fmt::format("{}:{}: byte {} is not UTF-8; convert the file first", name_, number, at + 1));
 }
 
+std::string_view LineReader::first_line_text() {
+  while (buffer_.find('\n') == std::string::npos && buffer_.size() <= kLongestLine && fill()) {
+  }
+  std::string_view line = std::string_view(buffer_).substr(0, buffer_.find('\n'));
+  line.remove_suffix(line.ends_with('\r') ? 1 : 0);
+  return line;
+}
+
+std::string LineReader::take_all() {
+  while (fill()) {
+    if (buffer_.size() > kLargestTable)
+      throw std::runtime_error(name_ + ": is larger than 4 GiB; give it as a file, in parts");
+  }
+  return std::move(buffer_);
+}
+
 bool LineReader::next(std::vector<std::string_view>& lines) {
   lines.clear();
   buffer_.erase(0, used_);
@@ -61,7 +78,8 @@ bool LineReader::next(std::vector<std::string_view>& lines) {
     searched = buffer_.size();
     if (searched > kLongestLine)
       throw std::runtime_error(
-          fmt::format("{}:{}: the line is longer than 16 MiB; is this a file of texts, one a line?", name_, next_line_));
+          fmt::format("{}:{}: the line is longer than 16 MiB; is this a file of texts, one a line?",
+                      name_, next_line_));
     if (ended_ || !fill()) break;
   }
   const bool whole = last != std::string::npos;

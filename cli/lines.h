@@ -19,6 +19,10 @@ class LineReader {
   /// valid until the next call. Throws std::runtime_error, with file and line, for text that is not
   /// UTF-8, and for a line of more than 16 MiB.
   bool next(std::vector<std::string_view>& lines);
+  /// The first line, which next() gives, too: empty of an empty file. Before the first next() only.
+  std::string_view first_line_text();
+  /// All bytes, instead of next().
+  std::string take_all();
   /// The number, from 1, of the first line of the last batch.
   std::int64_t first_line() const { return first_line_; }
   const std::string& name() const { return name_; }

@@ -1,6 +1,7 @@
 // holdfast: the program. Each subcommand has a file of its own; errors are one line on standard
 // error: what, where, what to do. Tested by tests/cli.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -11,11 +12,11 @@
 #include <string>
 #include <vector>
 
-#include "base/text.h"
 #include "base/utf8.h"
 #include "base/version.h"
 #include "cli/command.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "train/trainer.h"
 
 namespace holdfast::cli {
@@ -64,14 +65,14 @@ std::vector<std::string> arguments(int argc, char** argv) {
   return {out.rbegin(), out.rend()};  // CLI11 takes them backwards
 }
 
-/// What to say when the first argument is neither a command nor an option.
-std::string unknown_command(int argc, char** argv, const CLI::App& app) {
-  if (argc < 2 || argv[1][0] == '-' || !app.get_subcommands().empty()) return "";
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
-  const std::string meant = nearest(argv[1], names);
-  return "there is no command " + std::string(argv[1]) +
-         (meant.empty() ? "; see `holdfast --help`" : "; did you mean " + meant + '?');
+/// One line about a command line that was not understood.
+int refuse(const CLI::App& app, const CLI::ParseError& error) {
+  if (const std::string word = misunderstood(app); !word.empty())
+    return report(word.c_str(), kRefused);
+  const std::string command =
+      app.get_subcommands().empty() ? "" : app.get_subcommands().front()->get_name() + ' ';
+  return report(fmt::format("{}; see `holdfast {}--help`", error.what(), command).c_str(),
+                kRefused);
 }
 
 int run(int argc, char** argv) {
@@ -90,19 +91,11 @@ int run(int argc, char** argv) {
   try {
     app.parse(arguments(argc, argv));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {  // --help, --version
-      std::ostringstream text;
-      app.exit(error, text, text);
-      print(text.str());
-      return kDone;
-    }
-    if (const std::string wrong = unknown_command(argc, argv, app); !wrong.empty())
-      return report(wrong.c_str(), kRefused);
-    const std::string hint =
-        app.get_subcommands().empty()
-            ? "holdfast --help"
-            : "holdfast " + app.get_subcommands().front()->get_name() + " --help";
-    return report((std::string(error.what()) + "; see `" + hint + "`").c_str(), kRefused);
+    if (error.get_exit_code() != 0 || no_such_command(app)) return refuse(app, error);
+    std::ostringstream text;  // --help, --version
+    app.exit(error, text, text);
+    print(text.str());
+    return kDone;
   }
   for (const Command& command : commands)
     if (command.app->parsed()) return command.run();

@@ -13,6 +13,7 @@
 #include "base/utf8.h"
 #include "cli/inputs.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "train/importance_file.h"
 #include "train/merge_models.h"
 
@@ -273,7 +274,9 @@ Command add_merge(CLI::App& app, Common& common) {
   sub->add_option("--scale", options->scale, "Factor on the merged task vector (default 1)");
   sub->add_option("--floor", options->floor,
                   "fisher: the smallest importance, in means (default 1e-6)");
-  sub->add_option("--seed", options->how.seed, "Of dare's masks")->capture_default_str();
+  sub->add_option("--seed", options->how.seed, "Of dare's masks")
+      ->check(whole_number(0))
+      ->capture_default_str();
   sub->add_option("--task", options->task,
                   "Whose head model.safetensors shows other programs (default: the last model's "
                   "last)");

@@ -2,7 +2,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/json.h"
@@ -10,7 +12,9 @@
 #include "base/utf8.h"
 #include "cli/inputs.h"
 #include "cli/lines.h"
+#include "cli/progress.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "train/evaluate.h"
 #include "train/threads.h"
 
@@ -18,7 +22,7 @@ namespace holdfast::cli {
 namespace {
 
 struct Options {
-  std::string model, task, file;
+  std::string model, task, file, format;
   std::vector<std::string> texts;
   DataRecipe data;
 };
@@ -107,19 +111,61 @@ void check_texts(const std::vector<std::string>& texts) {
 
 constexpr std::size_t kTextsAtOnce = 4096;  // of a table, between two outputs
 
+/// What is to be labelled beside --text: rows of a table, or lines.
+struct Source {
+  std::vector<Example> rows;
+  std::unique_ptr<LineReader> lines;
+};
+
+const std::map<std::string, TableFormat> kFormats = {
+    {"csv", TableFormat::csv}, {"tsv", TableFormat::tsv}, {"jsonl", TableFormat::json_lines}};
+
+/// How a stream of lines is to be read: as --format says, else standard input as its first line
+/// shows.
+std::optional<TableFormat> format_of(LineReader& lines, const Options& options,
+                                     const Common& common) {
+  if (options.format == "text") return {};
+  if (!options.format.empty()) return kFormats.at(options.format);
+  if (!options.file.empty() && options.file != "-") return {};
+  const std::optional<TableFormat> shown =
+      format_shown_by(lines.first_line_text(), columns_of(options.data, false));
+  if (shown)
+    Progress(common.quiet)
+        .notice(
+            fmt::format("{}: the first line names \"{}\", so it is read as a table; --format text "
+                        "takes it as a text",
+                        lines.name(), options.data.text));
+  return shown;
+}
+
+Source open_source(const Options& options, const Common& common) {
+  Source source;
+  const DataColumns columns = columns_of(options.data, false);
+  if (options.format.empty() && is_table(options.file)) {
+    source.rows = read_examples(options.file, columns);
+    return source;
+  }
+  if (!options.file.empty() || options.texts.empty()) {
+    source.lines = std::make_unique<LineReader>(options.file.empty() ? "-" : options.file);
+    if (const auto format = format_of(*source.lines, options, common)) {
+      const std::string& where = source.lines->name();
+      source.rows = examples_of(
+          checked_table(*format, source.lines->take_all(), where, columns.invalid_utf8_replace),
+          where, columns);
+      source.lines.reset();
+      return source;
+    }
+  }
+  if (!options.data.text_pair.empty())
+    throw std::runtime_error("--pair-column: needs a CSV, TSV or JSON Lines table");
+  return source;
+}
+
 int run(const Options& options, const Common& common) {
   check_texts(options.texts);
   LoadedModel loaded = load_model(options.model, common);
   Predictor predictor(loaded, options, common.json);
-  const bool table = is_table(options.file);
-  std::vector<Example> rows;
-  std::unique_ptr<LineReader> reader;
-  if (table)
-    rows = read_examples(options.file, columns_of(options.data, false));
-  else if (!options.data.text_pair.empty())
-    throw std::runtime_error("--pair-column: needs a CSV, TSV or JSON Lines file");
-  else if (!options.file.empty() || options.texts.empty())
-    reader = std::make_unique<LineReader>(options.file.empty() ? "-" : options.file);
+  const Source source = open_source(options, common);
   use_threads(0);
   std::vector<Text> texts;
   const auto answer = [&] {
@@ -128,13 +174,13 @@ int run(const Options& options, const Common& common) {
   };
   for (const std::string& text : options.texts) texts.push_back({text, ""});
   answer();
-  for (const Example& row : rows) {
+  for (const Example& row : source.rows) {
     texts.push_back({row.text, row.pair});
     if (texts.size() == kTextsAtOnce) answer();
   }
   answer();
   std::vector<std::string_view> lines;
-  while (reader && reader->next(lines)) {
+  while (source.lines && source.lines->next(lines)) {
     for (const std::string_view line : lines) texts.push_back({line, ""});
     answer();
   }
@@ -149,17 +195,20 @@ Command add_predict(CLI::App& app, Common& common) {
   CLI::App* sub = add_subcommand(
       app, common, "predict", "Labels texts: those of a table, or one a line",
       "  holdfast predict --model runs/medical/model --text 'Stocks rose on Friday.'\n"
-      "  holdfast predict --model runs/medical/model --task news --json texts.txt");
+      "  holdfast predict --model runs/medical/model --task news --json texts.txt\n"
+      "  zcat news.csv.gz | holdfast predict --model runs/medical/model -");
   sub->add_option("--model", options->model, "Model folder")->required();
   sub->add_option("--task", options->task, "Which head; without it all of them answer");
   sub->add_option("--text", options->texts, "A text (repeatable)")->allow_extra_args(false);
   sub->add_option(
       "file", options->file,
       "CSV, TSV or JSON Lines by its name (also .gz, .zst); else texts, one a line; - is "
-      "standard input");
+      "standard input, a table when its first line names the text column");
+  sub->add_option("--format", options->format, "csv, tsv, jsonl or text, whatever the name says")
+      ->check(CLI::IsMember({"csv", "tsv", "jsonl", "text"}));
   sub->add_option("--max-length", options->data.max_length,
                   "Cut texts to so many tokens; 0: what the model can")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
   add_column_options(*sub, options->data);
   return {sub, [options, &common] { return run(*options, common); }};
 }

@@ -14,6 +14,7 @@
 #include "cli/inputs.h"
 #include "cli/progress.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 #include "train/dataset.h"
 #include "train/features.h"
 #include "train/replay.h"
@@ -34,7 +35,10 @@ struct Options {
 
 /// The words of a model's tokenizer, or those of BERT's uncased one: no vocabulary is needed.
 Tokenizer word_splitter(const std::string& model) {
-  if (!model.empty()) return Tokenizer::load(model);
+  if (!model.empty()) {
+    check_model_folder(model);
+    return Tokenizer::load(model);
+  }
   return Tokenizer::from_vocab({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"});
 }
 
@@ -250,11 +254,10 @@ Command add_select(CLI::App& app, Common& common) {
   sub->add_option("--new", options->new_file, "Texts of the new task, for tfidf");
   auto* amount = sub->add_option_group("amount");
   amount->add_option("--fraction", options->fraction, "Share of the old texts to keep")
-      ->check(CLI::Range(0.0, 1.0));
-  amount->add_option("--count", options->count, "Texts to keep")->check(CLI::PositiveNumber);
+      ->check(share());
+  amount->add_option("--count", options->count, "Texts to keep")->check(whole_number(1));
   amount->add_option("--budget", options->budget, "Bytes of text to keep: 16MiB")
-      ->transform(CLI::AsSizeValue(true))
-      ->check(CLI::PositiveNumber);
+      ->transform(byte_size());
   amount->require_option(1);
   sub->add_option("--method", options->method, "tfidf, random, balanced, herding or reservoir")
       ->check(CLI::IsMember({"tfidf", "random", "balanced", "herding", "reservoir"}))
@@ -265,15 +268,16 @@ Command add_select(CLI::App& app, Common& common) {
       ->capture_default_str();
   sub->add_option("--diversity", options->diversity,
                   "tfidf: 0 the most similar; towards 1 unlike one another")
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(share())
       ->capture_default_str();
   sub->add_option("--seed", options->seed, "Of random, balanced and reservoir")
+      ->check(whole_number(0))
       ->capture_default_str();
   sub->add_option("--model", options->model,
                   "herding: whose outputs; tfidf: whose words, default those of BERT uncased");
   sub->add_option("--max-length", options->data.max_length,
                   "herding: cut texts to so many tokens; 0: what the model can")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
   sub->add_option("--task", options->task, "Name of the old task, written beside each text");
   sub->add_option("-o,--output", options->output,
                   "CSV to write: task, line, label, score, reason, text, text_pair")

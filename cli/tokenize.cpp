@@ -6,10 +6,10 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "base/utf8.h"
-#include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/lines.h"
 #include "cli/table.h"
-#include "tokenizer/tokenizer.h"
+#include "cli/usage.h"
 
 namespace holdfast::cli {
 namespace {
@@ -102,6 +102,7 @@ class Printer {
 };
 
 int run(const Options& options, const Common& common) {
+  check_model_folder(options.model);
   const Tokenizer tokenizer = Tokenizer::load(options.model);
   LineReader reader(options.file);
   const Printer printer(tokenizer, options, common.json);
@@ -135,7 +136,7 @@ Command add_tokenize(CLI::App& app, Common& common) {
   sub->add_flag("--offsets", options->offsets,
                 "Also where each token stands, in bytes of the line");
   sub->add_option("--max-length", options->max_length, "Cut to this many tokens; 0: not cut")
-      ->check(CLI::NonNegativeNumber);
+      ->check(whole_number(0));
   return {sub, [options, &common] { return run(*options, common); }};
 }
 

@@ -10,6 +10,7 @@
 #include "cli/inputs.h"
 #include "cli/lines.h"
 #include "cli/table.h"
+#include "cli/usage.h"
 
 namespace holdfast::cli {
 namespace {
@@ -96,14 +97,14 @@ Command add_train_tokenizer(CLI::App& app, Common& common) {
                      "  holdfast train-tokenizer --size 30000 corpus.txt -o vocab.txt --cased");
   sub->add_option("--size", options->size, "Tokens, special ones included")
       ->required()
-      ->check(CLI::Range(std::int64_t{5}, std::int64_t{std::numeric_limits<std::int32_t>::max()}));
+      ->check(whole_number(5, std::numeric_limits<std::int32_t>::max()));
   sub->add_option("files", options->files,
                   "CSV, TSV, JSON Lines (also .gz, .zst), or plain text, a text a line")
       ->required();
   sub->add_option("-o,--output", options->output, "vocab.txt to write")->required();
   sub->add_option("--min-frequency", options->trainer.min_frequency,
                   "Merge only pairs that occur so often")
-      ->check(CLI::PositiveNumber)
+      ->check(whole_number(1))
       ->capture_default_str();
   sub->add_flag("--cased", options->cased, "Keep upper case and accents");
   add_column_options(*sub, options->data);

@@ -61,8 +61,8 @@ TEST_F(ArmsCommands, SearchPrintsEveryPointAndLeavesARecipe) {
     EXPECT_NE(outcome.out.find(part), std::string::npos) << part << '\n' << outcome.out;
   for (const char* name : {"report.html", "metrics.json", "best.toml", "recipe.toml"})
     EXPECT_TRUE(has("runs/found/" + std::string(name))) << name;
-  EXPECT_EQ(holdfast({"train", "runs/found/best.toml", "--quiet"}).status, 0);
   EXPECT_TRUE(has("runs/found/best/model/config.json"));
+  EXPECT_EQ(holdfast({"train", "runs/found/best.toml", "--quiet"}).status, 0);
   const Outcome again = holdfast({"search", "search.toml", "--json", "--output", "runs/found"});
   ASSERT_EQ(again.status, 0) << again.err;
   EXPECT_EQ(json(again.out).at("points").array().size(), 4u);
@@ -77,8 +77,8 @@ TEST_F(ArmsCommands, DryRunSaysHowManyRuns) {
     return json(outcome.out).at("arms").as_int64();
   };
   EXPECT_EQ(arms({"ablate", "recipe.toml", "--seeds", "3"}), 18);
-  EXPECT_EQ(arms({"search", "search.toml"}), 4);
-  EXPECT_EQ(arms({"search", "search.toml", "--set", "search.halving=2"}), 7);
+  EXPECT_EQ(arms({"search", "search.toml"}), 5);
+  EXPECT_EQ(arms({"search", "search.toml", "--set", "search.halving=2"}), 8);
   EXPECT_EQ(arms({"compare", "recipe.toml", "--leave-one-out", "--bounds"}), 10);
   EXPECT_EQ(listing(folder_->path()), before);
 }

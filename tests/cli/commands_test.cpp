@@ -111,6 +111,32 @@ TEST_F(Commands, PredictReadsTheTextColumnOfATable) {
   EXPECT_EQ(json(lines[1]).at("label").as_string(), "money");
 }
 
+TEST_F(Commands, PredictReadsATableFromStandardInput) {
+  const auto labels = [&](std::vector<std::string> arguments, const std::string& input) {
+    arguments.insert(arguments.begin(), {"predict", "--model", "runs/old/model", "--json"});
+    const Outcome outcome = holdfast(arguments, input);
+    EXPECT_EQ(outcome.status, 0) << outcome.err;
+    const bool said = outcome.err.find("read as a table") != std::string::npos;
+    std::string all = said ? "table" : "";
+    for (const std::string& line : lines_of(outcome.out))
+      all += ' ' + json(line).at("label").as_string();
+    return all;
+  };
+  const std::string rows = "the goal of day 3,sport\n\"the\nmarket of day 4\",money\n";
+  EXPECT_EQ(labels({"-"}, "text,label\n" + rows), "table sport money");
+  EXPECT_EQ(labels({}, "\xEF\xBB\xBFtext,label\r\n" + rows), "table sport money");
+  EXPECT_EQ(labels({"-"}, "label\ttext\nsport\tthe goal\n"), "table sport");
+  EXPECT_EQ(labels({"-"}, "{\"text\": \"the market\"}\n"), "table money");
+  EXPECT_EQ(labels({"-", "--format", "csv", "--quiet"}, "text,label\n" + rows), " sport money");
+  EXPECT_EQ(labels({"-", "--format", "text", "--quiet"}, "text,goal\nthe market\n"),
+            " sport money");
+  EXPECT_EQ(labels({"-"}, "the goal\ntext,label\n").find("table"), std::string::npos);
+  const Outcome torn = holdfast({"predict", "--model", "runs/old/model", "--quiet", "-"},
+                                "text,label\nthe goal,sport\nthe goal\n");
+  EXPECT_EQ(torn.status, 2);
+  EXPECT_NE(torn.err.find("holdfast: standard input:3: "), std::string::npos) << torn.err;
+}
+
 TEST_F(Commands, QuietLeavesResultsAlone) {
   const Outcome quiet =
       holdfast({"evaluate", "--model", "runs/old/model", "--data", "old_test.csv", "--quiet"});
