@@ -7,7 +7,7 @@
 namespace holdfast {
 namespace {
 
-constexpr const char* kNothing = "–";
+constexpr const char* kNothing = "-";
 
 template <class Format>
 std::string with_interval(const SeedSummary& summary, const Format& format) {

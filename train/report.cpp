@@ -98,10 +98,10 @@ std::string tasks_table(const RunResult& run) {
       {"task", "role", "texts", "before", "after", "drop [95%]", "macro F1", "p (McNemar)"}};
   for (const TaskResult& task : run.tasks)
     rows.push_back({task.name, task.old ? "old" : "new",
-                    task.after ? std::to_string(task.after->n) : "–", accuracy(task.before),
-                    accuracy(task.after), task.old ? drop_text(task) : "–",
-                    task.after ? fmt::format("{:.3f}", task.after->macro_f1) : "–",
-                    task.old && task.paired ? fmt::format("{:.2g}", task.paired->mcnemar_p) : "–"});
+                    task.after ? std::to_string(task.after->n) : "-", accuracy(task.before),
+                    accuracy(task.after), task.old ? drop_text(task) : "-",
+                    task.after ? fmt::format("{:.3f}", task.after->macro_f1) : "-",
+                    task.old && task.paired ? fmt::format("{:.2g}", task.paired->mcnemar_p) : "-"});
   return table(rows);
 }
 

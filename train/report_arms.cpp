@@ -68,9 +68,9 @@ std::string points_table(const SearchResult& search) {
     std::vector<std::string> row = {std::to_string(i + 1)};
     for (const auto& [key, value] : point.values) row.push_back(value.dump());
     const bool failed = !point.failure.empty();
-    row.push_back(failed ? "–" : std::to_string(point.steps));
-    row.push_back(failed ? "–" : percentage(point.outcome.retention));
-    row.push_back(failed ? "–" : percentage(point.outcome.gained));
+    row.push_back(failed ? "-" : std::to_string(point.steps));
+    row.push_back(failed ? "-" : percentage(point.outcome.retention));
+    row.push_back(failed ? "-" : percentage(point.outcome.gained));
     row.push_back(point_state(search, i));
     rows.push_back(std::move(row));
   }

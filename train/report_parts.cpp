@@ -71,7 +71,7 @@ std::string preformatted(std::string_view text) {
 std::string percentage(double share) { return percent(share) + '%'; }
 
 std::string accuracy(const std::optional<Evaluation>& evaluation) {
-  return evaluation ? percentage(evaluation->accuracy) : "–";
+  return evaluation ? percentage(evaluation->accuracy) : "-";
 }
 
 std::string table(const std::vector<std::vector<std::string>>& rows,

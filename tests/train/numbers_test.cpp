@@ -22,8 +22,8 @@ TEST(Numbers, TiesGoAwayFromZero) {
 
 TEST(Numbers, SummariesShowTheirInterval) {
   SeedSummary summary;
-  EXPECT_EQ(percent(summary), "–");
-  EXPECT_EQ(points(summary), "–");
+  EXPECT_EQ(percent(summary), "-");
+  EXPECT_EQ(points(summary), "-");
   summary = {.n = 1, .mean = 0.5, .deviation = 0, .ci95 = {}};
   EXPECT_EQ(percent(summary), "50.0");
   EXPECT_EQ(points(summary), "+50.0");
@@ -34,7 +34,7 @@ TEST(Numbers, SummariesShowTheirInterval) {
 
 TEST(Numbers, ADropHasItsIntervalWhereItIsPaired) {
   TaskResult task;
-  EXPECT_EQ(drop_text(task), "–");
+  EXPECT_EQ(drop_text(task), "-");
   task.before.emplace().accuracy = 0.9;
   task.after.emplace().accuracy = 0.8875;
   EXPECT_EQ(drop_text(task), "1.3");
