@@ -1,0 +1,62 @@
+"""What the PyTorch scripts of bench-peers share: the command line, batches, and the JSON line."""
+import argparse, csv, json, resource
+
+
+def parse(description, **more):
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model")
+    parser.add_argument("--config", help="a config.json: random weights")
+    parser.add_argument("--full", metavar="BxT", help="batches of B texts of T tokens")
+    parser.add_argument("--data", help="CSV file of texts, in order")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--max-length", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=6, help="batches, after one that warms up")
+    parser.add_argument("--threads", type=int, default=2)
+    for name, options in more.items():
+        parser.add_argument("--" + name, **options)
+    return parser.parse_args()
+
+
+def encode_texts(args):
+    """Token ids of every text of the file, cut, without padding."""
+    from transformers import AutoTokenizer
+    tokenizer = AutoTokenizer.from_pretrained(args.model)
+    with open(args.data, newline="", encoding="utf-8") as file:
+        texts = [row["text"] for row in csv.DictReader(file)]
+    return tokenizer(texts, truncation=True, max_length=args.max_length)["input_ids"]
+
+
+def grouped_by_length(ids, batch, steps):
+    """Of the batches that the Trainer's group_by_length makes of these texts, `steps` from the longest to the shortest."""
+    ids = sorted(ids, key=len, reverse=True)
+    batches = [ids[i:i + batch] for i in range(0, len(ids), batch)]
+    return [batches[(2 * i + 1) * len(batches) // (2 * steps)] for i in range(steps)]
+
+
+def padded(ids):
+    """A batch padded to its longest text."""
+    import torch
+    longest = max(map(len, ids))
+    return {"input_ids": torch.tensor([row + [0] * (longest - len(row)) for row in ids]),
+            "attention_mask": torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids])}
+
+
+def make_batches(args, grouped=False):
+    import torch
+    if args.full:
+        b, t = map(int, args.full.split("x"))
+        ids = [torch.randint(1000, 20000, (b, t)).tolist() for _ in range(args.steps + 1)]
+        return [padded(rows) for rows in ids]
+    ids = encode_texts(args)
+    if grouped:
+        return [padded(rows) for rows in [ids[:args.batch]] + grouped_by_length(ids, args.batch, args.steps)]
+    return [padded(ids[i * args.batch:(i + 1) * args.batch]) for i in range(args.steps + 1)]
+
+
+def tokens_of(batches):
+    """Real ones, without padding."""
+    return sum(int(batch["attention_mask"].sum()) for batch in batches)
+
+
+def finish(side, **results):
+    print(json.dumps({"side": side, **results, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
