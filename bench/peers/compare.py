@@ -76,9 +76,10 @@ def measure(work):
         pairs = [row.pair(r) for r in rounds]
         ratios = sorted(ours / peer for ours, peer in pairs)
         ratio = statistics.median(ratios)
+        met = None if row.target is None else ratio >= row.target if row.at_least else ratio <= row.target
         out.append({"work": work.key, "name": row.name, "unit": row.unit, "ours": statistics.median(p[0] for p in pairs),
                     "peer": statistics.median(p[1] for p in pairs), "ratio": ratio, "lowest": ratios[0], "highest": ratios[-1],
-                    "target": row.target, "at_least": row.at_least, "met": ratio >= row.target if row.at_least else ratio <= row.target})
+                    "target": row.target, "at_least": row.at_least, "met": met})
     return {"rows": out, "threads": threads, "sides": {name: r["side"] for name, r in rounds[0].items() if "side" in r}, "rounds": rounds}
 
 
@@ -87,9 +88,9 @@ def number(x):
 
 
 def print_row(row):
-    target = ("" if row["at_least"] else "<=") + f"{row['target']:g}"
+    target = "" if row["met"] is None else ("" if row["at_least"] else "<=") + f"{row['target']:g}"
     print(f"{row['name']:<56}{number(row['ours']):>10}{number(row['peer']):>10} {row['unit']:<9}{row['ratio']:>6.2f}"
-          f"{' (%.2f-%.2f)' % (row['lowest'], row['highest']):<16}{target:>7}  {'met' if row['met'] else 'MISSED'}", flush=True)
+          f"{' (%.2f-%.2f)' % (row['lowest'], row['highest']):<16}{target:>7}  { {True: 'met', False: 'MISSED', None: ''}[row['met']]}", flush=True)
 
 
 def bench_json(name, *arguments):
@@ -125,7 +126,7 @@ for work in works:
         print(f"{work.key}: FAILED: {reason}", flush=True)
         failures += 1
         continue
-    sides.update({side: None for side in result["sides"].values()})
+    sides.update({result["sides"][name]: None for name in ("ours", "torch", "dynamic", "onnx") if name in result["sides"]})
     for row in result["rows"]:
         print_row(row)
     if args.json:
