@@ -26,12 +26,18 @@ enum class Activation { none, gelu_erf, gelu_tanh, tanh, relu };
 /// Accuracy: f32 results and gradients within 2e-6 of the largest element of the double ones, for weights of a trained size.
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::none);
 
-/// Multi-head attention within the texts of a packed batch [Vaswani et al. 2017, eq. 1]. qkv (N, 3C) holds queries, keys and
-/// values side by side, heads of D = C/H channels within each -> (N, C). For text b, head h:
+/// Multi-head attention within the texts of a packed batch [Vaswani et al. 2017, eq. 1]. kv (N, 2C) holds keys and values side
+/// by side, of all tokens, heads of D = C/H channels within each; q (M, C) the queries, one or more of every text -> (M, C).
+/// `packing` describes the rows of kv, `queries` those of q: the same texts in the same order. For text b, head h:
 ///   P = softmax(Q K^T / sqrt(D)),  y = dropout(P) V.
-/// Probabilities never exist as a whole: tiles of queries, recomputed in backward from the saved log-sum-exp (N, H).
-/// Dropout of P[q, k] of head h uses channel h * 65536 + k of row (slot, token q).
+/// Probabilities never exist as a whole: tiles of queries, recomputed in backward from the saved log-sum-exp (M, H).
+/// Dropout of P[q, k] of head h uses channel h * 65536 + k of row (slot, token) of query q: the mask of a query does not
+/// depend on which others are asked.
+/// Throws std::invalid_argument when the shapes and packings do not fit each other.
 /// Accuracy: f32 results and gradients within 2e-6 of the largest element of the double ones, up to 512 tokens.
+Var attention(const Var& q, const Var& kv, std::int64_t heads, const Packing& queries, const Packing& packing,
+              const DropoutKey& dropout);
+/// The same with every token's query beside its key and value: qkv (N, 3C) -> (N, C).
 Var attention(const Var& qkv, std::int64_t heads, const Packing& packing, const DropoutKey& dropout);
 
 /// y = LN(residual + dropout(x)); x, residual (N, C). Saves xhat, rstd. Dropout as in dropout().

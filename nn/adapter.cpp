@@ -118,16 +118,19 @@ void Model::train_adapters_only() {
 void Model::merge_lora() {
   if (adapter_.kind != AdapterKind::lora)
     throw std::invalid_argument("[model] there is no lora to merge");
-  const std::int64_t C = config_.hidden_size, r = adapter_.rank;
-  for (const Layer& layer : layers_) {
-    dispatch(dtype(), "merge", [&]<class T>() {
-      T* w = (*arena_)[layer.qkv.weight].value.template data<T>();
-      const T* a = (*arena_)[layer.lora->a].value.template data<T>();
-      const T* query_b = (*arena_)[layer.lora->query_b].value.template data<T>();
-      const T* value_b = (*arena_)[layer.lora->value_b].value.template data<T>();
-      add_product(adapter_.scale(), query_b, a, r, C, w);
-      add_product(adapter_.scale(), value_b, a + r * C, r, C, w + 2 * C * C);
-    });
+  for (std::int64_t layer = 0; layer < config_.layers; ++layer) {
+    for (const char* which : {"query", "value"}) {
+      const std::string name =
+          "encoder.layer." + std::to_string(layer) + ".attention.self." + which;
+      const auto value = [&](const char* part) {
+        return arena_->value(*arena_->find(name + part));
+      };
+      dispatch(dtype(), "merge", [&]<class T>() {
+        add_product(adapter_.scale(), value(".lora_B.weight").data<T>(),
+                    value(".lora_A.weight").data<T>(), adapter_.rank, config_.hidden_size,
+                    value(".weight").data<T>());
+      });
+    }
   }
   adapter_ = {};
   rebuild();
@@ -158,16 +161,16 @@ Var Model::add_and_norm(const Var& x, const Var& residual, const Affine& norm,
                                      eps, {}, packing);
 }
 
-Var Model::add_lora(const Var& qkv, const Var& x, const Lora& lora) {
+Model::LoraTerms Model::lora_terms(const Var& x, const Rows& rows, const Lora& lora) {
   ParameterArena& arena = *arena_;
   const std::int64_t N = x.size(0), C = config_.hidden_size, r = adapter_.rank;
   const auto product = [&](const Var& in, std::size_t weight, std::int64_t out) {
     return linear(in, Var(arena[weight]), Var(Tensor::zeros({out}, dtype())));
   };
   const Var low = scale(product(x, lora.a, 2 * r), adapter_.scale());
-  const Var query = product(slice(low, 1, 0, r), lora.query_b, C);
   const Var value = product(slice(low, 1, r, 2 * r), lora.value_b, C);
-  return add(qkv, concat({query, Var(Tensor::zeros({N, C}, dtype())), value}, 1));
+  return {.query = product(rows.of(slice(low, 1, 0, r)), lora.query_b, C),
+          .key_value = concat({Var(Tensor::zeros({N, C}, dtype())), value}, 1)};
 }
 
 }  // namespace holdfast

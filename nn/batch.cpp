@@ -1,6 +1,7 @@
 #include "nn/batch.h"
 
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 #include <vector>
 
@@ -36,8 +37,11 @@ Batch pack(std::span<const TokenSpan> texts) {
   Batch batch{.ids = ints(rows),
               .type_ids = ints(rows),
               .positions = ints(rows),
+              .packing = {.offsets = ints(texts_count + 1), .slots = ints(rows), .tokens = {}},
               .first = ints(texts_count),
-              .packing = {.offsets = ints(texts_count + 1), .slots = ints(rows), .tokens = {}}};
+              .first_packing = {.offsets = ints(texts_count + 1),
+                                .slots = ints(texts_count),
+                                .tokens = Tensor::zeros({texts_count}, DType::i32)}};
   batch.packing.tokens = batch.positions;  // BERT's positions count from the text's first token
   auto* ids = batch.ids.data<std::int32_t>();
   auto* types = batch.type_ids.data<std::int32_t>();
@@ -45,9 +49,12 @@ Batch pack(std::span<const TokenSpan> texts) {
   auto* slots = batch.packing.slots.data<std::int32_t>();
   auto* first = batch.first.data<std::int32_t>();
   auto* offsets = batch.packing.offsets.data<std::int32_t>();
+  auto* first_slots = batch.first_packing.slots.data<std::int32_t>();
+  auto* first_offsets = batch.first_packing.offsets.data<std::int32_t>();
   std::int32_t row = 0;
   for (const TokenSpan& text : texts) {
     *first++ = *offsets++ = row;
+    *first_slots++ = text.slot;
     for (std::size_t i = 0; i < text.ids.size(); ++i, ++row) {
       ids[row] = text.ids[i];
       types[row] = text.type_ids.empty() ? 0 : text.type_ids[i];
@@ -56,6 +63,7 @@ Batch pack(std::span<const TokenSpan> texts) {
     }
   }
   *offsets = row;
+  std::iota(first_offsets, first_offsets + texts_count + 1, 0);
   return batch;
 }
 

@@ -16,8 +16,9 @@ struct TokenSpan {
 
 struct Batch {
   Tensor ids, type_ids, positions;  // (N) i32
-  Tensor first;                     // (B) i32: row of each text's [CLS]
   Packing packing;
+  Tensor first;           // (B) i32: row of each text's [CLS]
+  Packing first_packing;  // of those rows alone: one row a text
   std::int64_t texts() const { return packing.texts(); }
   std::int64_t tokens() const { return packing.rows(); }
 };

@@ -22,14 +22,21 @@ DropoutKey DropoutPlan::at(std::string_view site, double p) const {
 }
 
 Var Model::encode(const Batch& batch, const DropoutPlan& dropout, ActivationTrace* trace) {
+  return encode_rows({.numbers = {}, .packing = batch.packing}, batch, dropout, trace);
+}
+
+Var Model::encode_rows(const Rows& rows, const Batch& batch, const DropoutPlan& dropout,
+                       ActivationTrace* trace) {
   ParameterArena& arena = *arena_;
   Var hidden = embedding_layer_norm(
       Var(arena[words_]), Var(arena[positions_]), Var(arena[types_]), batch.ids, batch.positions,
       batch.type_ids, Var(arena[embedding_norm_.weight]), Var(arena[embedding_norm_.bias]),
       config_.layer_norm_eps, dropout.at("embeddings", config_.hidden_dropout), batch.packing);
   record(trace, "bert.embeddings", hidden.value());
+  const Rows all{.numbers = {}, .packing = batch.packing};
   for (std::size_t index = 0; index < layers_.size(); ++index) {
-    hidden = encode_layer(index, hidden, batch, dropout, trace);
+    const bool last = index + 1 == layers_.size();
+    hidden = encode_layer(index, hidden, last ? rows : all, batch.packing, dropout, trace);
   }
   return hidden;
 }
@@ -38,60 +45,81 @@ Var Model::apply(const Var& x, const Affine& affine, Activation activation) {
   return linear(x, Var((*arena_)[affine.weight]), Var((*arena_)[affine.bias]), activation);
 }
 
+Var Model::attend(std::size_t index, const Var& input, const Var& asking, const Rows& rows,
+                  const Packing& packing, const DropoutPlan& dropout, ActivationTrace* trace) {
+  const Layer& layer = layers_[index];
+  const std::string site = "layer." + std::to_string(index) + ".attention";
+  const DropoutKey key = dropout.at(site + ".probabilities", config_.attention_dropout);
+  const std::int64_t C = config_.hidden_size;
+  Var context;
+  Tensor query, key_value;
+  if (index + 1 < layers_.size()) {
+    Var qkv = apply(input, layer.qkv);
+    if (layer.lora) {
+      const LoraTerms terms = lora_terms(input, rows, *layer.lora);
+      qkv = add(qkv, concat({terms.query, terms.key_value}, 1));
+    }
+    context = attention(qkv, config_.heads, packing, key);
+    query = qkv.value().slice(1, 0, C);
+    key_value = qkv.value().slice(1, C, 3 * C);
+  } else {
+    Var q = apply(asking, layer.query), kv = apply(input, layer.key_value);
+    if (layer.lora) {
+      const LoraTerms terms = lora_terms(input, rows, *layer.lora);
+      q = add(q, terms.query);
+      kv = add(kv, terms.key_value);
+    }
+    context = attention(q, kv, config_.heads, rows.packing, packing, key);
+    query = q.value();
+    key_value = kv.value();
+  }
+  const std::string path = "bert.encoder." + site + ".self";
+  record(trace, path + ".query", query);
+  record(trace, path + ".key", key_value.slice(1, 0, C));
+  record(trace, path + ".value", key_value.slice(1, C, 2 * C));
+  record(trace, path, context.value());
+  return context;
+}
+
 // Post-norm encoder layer [Vaswani et al. 2017, section 3.1]:
 //   a = LN(x + dropout(W_o attention(W_qkv x))),  y = LN(a + dropout(W_2 gelu(W_1 a))),
 // an adapter in its places (nn/adapter.cpp).
-Var Model::encode_layer(std::size_t index, const Var& input, const Batch& batch,
-                        const DropoutPlan& dropout, ActivationTrace* trace) {
+Var Model::encode_layer(std::size_t index, const Var& input, const Rows& rows,
+                        const Packing& packing, const DropoutPlan& dropout,
+                        ActivationTrace* trace) {
   const Layer& layer = layers_[index];
   const std::string site = "layer." + std::to_string(index);
-  const std::string path = "bert.encoder." + site;
-
-  Var qkv = apply(input, layer.qkv);
-  if (layer.lora) qkv = add_lora(qkv, input, *layer.lora);
-  const Var context =
-      attention(qkv, config_.heads, batch.packing,
-                dropout.at(site + ".attention.probabilities", config_.attention_dropout));
+  const Var x = rows.of(input);
+  const Var context = attend(index, input, x, rows, packing, dropout, trace);
   const Var projected = apply(context, layer.attention_output);
-  const Var attended = add_and_norm(projected, input, layer.attention_norm,
+  const Var attended = add_and_norm(projected, x, layer.attention_norm,
                                     dropout.at(site + ".attention.output", config_.hidden_dropout),
-                                    batch.packing, layer.attention_adapter);
+                                    rows.packing, layer.attention_adapter);
   const Var inner = apply(attended, layer.intermediate, config_.activation);
   const Var outer = apply(inner, layer.output);
   const Var output = add_and_norm(outer, attended, layer.output_norm,
                                   dropout.at(site + ".output", config_.hidden_dropout),
-                                  batch.packing, layer.output_adapter);
+                                  rows.packing, layer.output_adapter);
 
-  if (trace != nullptr) {
-    const std::int64_t C = config_.hidden_size;
-    record(trace, path + ".attention.self.query", qkv.value().slice(1, 0, C));
-    record(trace, path + ".attention.self.key", qkv.value().slice(1, C, 2 * C));
-    record(trace, path + ".attention.self.value", qkv.value().slice(1, 2 * C, 3 * C));
-    record(trace, path + ".attention.self", context.value());
-    record(trace, path + ".attention.output.dense", projected.value());
-    record(trace, path + ".attention.output", attended.value());
-    record(trace, path + ".intermediate", inner.value());
-    record(trace, path + ".output.dense", outer.value());
-    record(trace, path + ".output", output.value());
-  }
+  const std::string path = "bert.encoder." + site;
+  record(trace, path + ".attention.output.dense", projected.value());
+  record(trace, path + ".attention.output", attended.value());
+  record(trace, path + ".intermediate", inner.value());
+  record(trace, path + ".output.dense", outer.value());
+  record(trace, path + ".output", output.value());
   return output;
 }
 
-Var Model::pool(const Var& hidden, const Batch& batch, const DropoutPlan& plan,
-                ActivationTrace* trace) {
-  const Var pooled = apply(gather(hidden, batch.first), pooler_, Activation::tanh);
+Var Model::pool(const Batch& batch, const DropoutPlan& plan, ActivationTrace* trace) {
+  const Rows first{.numbers = batch.first, .packing = batch.first_packing};
+  const Var hidden = trace == nullptr ? encode_rows(first, batch, plan, nullptr)
+                                      : first.of(encode(batch, plan, trace));
+  const Var pooled = apply(hidden, pooler_, Activation::tanh);
   record(trace, "bert.pooler", pooled.value());
   const double p =
       config_.classifier_dropout < 0 ? config_.hidden_dropout : config_.classifier_dropout;
   const DropoutKey key = plan.at("classifier", p);
-  if (!key.active()) return pooled;
-  // Row b is the first token of text b: its place is (slot of the text, 0).
-  const Tensor slots = Tensor::empty({batch.texts()}, DType::i32);
-  const auto* first = batch.first.data<std::int32_t>();
-  for (std::int64_t b = 0; b < batch.texts(); ++b) {
-    slots.data<std::int32_t>()[b] = batch.packing.slots.data<std::int32_t>()[first[b]];
-  }
-  return dropout(pooled, key, slots, Tensor::zeros({batch.texts()}, DType::i32));
+  return key.active() ? dropout(pooled, key, first.packing.slots, first.packing.tokens) : pooled;
 }
 
 Var Model::logits(const Var& pooled, const Head& head, const Tensor& rows) {

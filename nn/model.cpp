@@ -65,20 +65,31 @@ void Model::declare_layer(int layer) {
   const std::int64_t C = config_.hidden_size;
   const std::string name = "encoder.layer." + std::to_string(layer - 1) + '.';
   const std::string self = name + "attention.self.";
-  const auto stacked = [&](const std::string& kind, const Shape& part, const Shape& whole) {
+  const auto stacked = [&](const std::string& stack, const std::vector<std::string>& parts,
+                           bool weight) {
+    const std::string kind = weight ? ".weight" : ".bias";
     std::vector<NamedSlice> slices;
-    for (const char* which : {"query", "key", "value"}) {
-      slices.push_back({.name = self + which + '.' + kind,
-                        .shape = part,
+    for (const std::string& part : parts) {
+      slices.push_back({.name = self + part + kind,
+                        .shape = weight ? Shape{C, C} : Shape{C},
                         .layer = layer,
-                        .decay = kind == "weight",
+                        .decay = weight,
                         .task = {}});
     }
-    return arena_->declare(self + "query_key_value." + kind, whole, std::move(slices));
+    const std::int64_t rows = C * static_cast<std::int64_t>(parts.size());
+    return arena_->declare(self + stack + kind, weight ? Shape{rows, C} : Shape{rows},
+                           std::move(slices));
   };
   Layer& out = layers_.emplace_back();
-  out.qkv.weight = stacked("weight", {C, C}, {3 * C, C});
-  out.qkv.bias = stacked("bias", {C}, {3 * C});
+  for (const bool weight : {true, false}) {
+    const auto index = weight ? &Affine::weight : &Affine::bias;
+    if (layer < config_.layers) {
+      out.qkv.*index = stacked("query_key_value", {"query", "key", "value"}, weight);
+    } else {
+      out.query.*index = stacked("query", {"query"}, weight);
+      out.key_value.*index = stacked("key_value", {"key", "value"}, weight);
+    }
+  }
   out.attention_output = declare_affine(name + "attention.output.dense", C, C, layer);
   out.attention_norm = declare_norm(name + "attention.output.LayerNorm", layer);
   out.intermediate =

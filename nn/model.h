@@ -124,9 +124,10 @@ class Model {
 
   /// Hidden states (N, C) of the last layer.
   Var encode(const Batch& batch, const DropoutPlan& dropout = {}, ActivationTrace* trace = nullptr);
-  /// tanh(W h_[CLS] + b), (B, C), then the classifier's dropout.
-  Var pool(const Var& hidden, const Batch& batch, const DropoutPlan& dropout = {},
-           ActivationTrace* trace = nullptr);
+  /// tanh(W h_[CLS] + b), (B, C), then the classifier's dropout. h is what encode() gives, but for
+  /// rounding; unless there is a trace, the last layer computes keys and values for all tokens and
+  /// the rest for the first of each text alone.
+  Var pool(const Batch& batch, const DropoutPlan& dropout = {}, ActivationTrace* trace = nullptr);
   /// Logits (M, K) of a head for rows `rows` of `pooled` (all rows when undefined).
   Var logits(const Var& pooled, const Head& head, const Tensor& rows = {});
 
@@ -141,9 +142,20 @@ class Model {
     std::size_t a = 0, query_b = 0, value_b = 0;  // a: query's and value's A, one below the other
   };
   struct Layer {
-    Affine qkv, attention_output, attention_norm, intermediate, output, output_norm;
+    Affine qkv;               // all but the last layer: one product
+    Affine query, key_value;  // the last layer, where not every token asks; where qkv would lie
+    Affine attention_output, attention_norm, intermediate, output, output_norm;
     std::optional<Bottleneck> attention_adapter, output_adapter;
     std::optional<Lora> lora;
+  };
+  struct LoraTerms {
+    Var query, key_value;  // (M, C), (N, 2C)
+  };
+  /// Rows of a batch: all, or those that are numbered.
+  struct Rows {
+    Tensor numbers;  // (M) i32; undefined: all
+    Packing packing;
+    Var of(const Var& x) const { return numbers.defined() ? gather(x, numbers) : x; }
   };
 
   /// Declares all parameters; the arena is not yet allocated.
@@ -160,14 +172,22 @@ class Model {
   void rebuild();
   /// The values that a slice has in a fresh model.
   void initialize(const NamedSlice& slice, std::uint64_t seed);
-  Var encode_layer(std::size_t index, const Var& input, const Batch& batch,
+  /// Hidden states (M, C) of these rows.
+  Var encode_rows(const Rows& rows, const Batch& batch, const DropoutPlan& dropout,
+                  ActivationTrace* trace);
+  /// The layer's output (M, C) for these rows of `input` (N, C).
+  Var encode_layer(std::size_t index, const Var& input, const Rows& rows, const Packing& packing,
                    const DropoutPlan& dropout, ActivationTrace* trace);
+  /// What these rows of `input` attend to, (M, C); `asking` are the rows themselves.
+  Var attend(std::size_t index, const Var& input, const Var& asking, const Rows& rows,
+             const Packing& packing, const DropoutPlan& dropout, ActivationTrace* trace);
   Var apply(const Var& x, const Affine& affine, Activation activation = Activation::none);
   /// The end of a sub-layer: LN(residual + dropout(x)), with an adapter in its place.
   Var add_and_norm(const Var& x, const Var& residual, const Affine& norm, const DropoutKey& dropout,
                    const Packing& packing, const std::optional<Bottleneck>& adapter);
-  /// qkv + (alpha / rank) [B_q A_q x, 0, B_v A_v x].
-  Var add_lora(const Var& qkv, const Var& x, const Lora& lora);
+  /// What is added to the queries of these rows, (alpha / rank) B_q A_q x, and to keys and values,
+  /// (alpha / rank) [0, B_v A_v x].
+  LoraTerms lora_terms(const Var& x, const Rows& rows, const Lora& lora);
 
   BertConfig config_;
   AdapterConfig adapter_;

@@ -20,7 +20,7 @@ void for_each_pooled(Model& model, std::span<const Sample> samples, std::int64_t
     const Batch batch = pack(texts);
     all_tokens += tokens;
     begin = end;
-    use(model.pool(model.encode(batch), batch), static_cast<std::int64_t>(end), all_tokens);
+    use(model.pool(batch), static_cast<std::int64_t>(end), all_tokens);
   }
 }
 

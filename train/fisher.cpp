@@ -101,7 +101,7 @@ void add_batch(Model& model, const Head& head, std::span<const Sample> samples, 
     texts.push_back({sample.ids, sample.type_ids, static_cast<std::int32_t>(texts.size())});
   }
   const Batch batch = pack(texts);
-  const Var logits = model.logits(model.pool(model.encode(batch), batch), head);
+  const Var logits = model.logits(model.pool(batch), head);
   const std::vector<double> z = logits.value().to_vector();
   const std::size_t K = head.labels.size();
   const std::size_t passes = options.kind == ImportanceKind::true_fisher ? K - 1 : 1;

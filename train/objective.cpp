@@ -110,7 +110,7 @@ Var Objective::forward(std::int64_t step, std::int64_t& tokens) {
   const Batch batch = pack(texts);
   tokens = batch.tokens();
   const DropoutPlan dropout{true, seed_, static_cast<std::uint32_t>(step)};
-  return model_.pool(model_.encode(batch, dropout), batch, dropout);
+  return model_.pool(batch, dropout);
 }
 
 Var Objective::logits(const Var& pooled, const std::string& head,

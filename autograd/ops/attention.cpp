@@ -11,68 +11,107 @@ namespace {
 
 using ops::fail;
 
+// Rows [begin, begin + count) of a matrix.
+struct Rows {
+  std::int64_t begin, count;
+};
+
 // One head of one text: the unit of work, computed by one worker.
 struct Unit {
-  std::int64_t begin, tokens, head;
+  Rows queries, tokens;
+  std::int64_t head;
 };
 
 // Longest texts first: workers take units in order, so the last ones are short and all finish
 // together.
-std::vector<Unit> units_of(const Tensor& offsets, std::int64_t heads) {
-  const auto offset = offsets.span<std::int32_t>();
-  std::vector<std::size_t> texts(offset.size() - 1);
+std::vector<Unit> units_of(const Packing& queries, const Packing& packing, std::int64_t heads) {
+  const auto rows = [](const Packing& of, std::size_t b) {
+    const auto offset = of.offsets.span<std::int32_t>();
+    return Rows{offset[b], std::int64_t{offset[b + 1]} - offset[b]};
+  };
+  std::vector<std::size_t> texts(static_cast<std::size_t>(packing.texts()));
   std::iota(texts.begin(), texts.end(), std::size_t{0});
-  const auto tokens = [&](std::size_t b) { return std::int64_t{offset[b + 1]} - offset[b]; };
-  std::ranges::stable_sort(texts, std::ranges::greater{}, tokens);
+  std::ranges::stable_sort(texts, std::ranges::greater{},
+                           [&](std::size_t b) { return rows(packing, b).count; });
   std::vector<Unit> units;
   units.reserve(texts.size() * static_cast<std::size_t>(heads));
   for (const std::size_t b : texts) {
-    for (std::int64_t h = 0; h < heads; ++h) units.push_back({offset[b], tokens(b), h});
+    for (std::int64_t h = 0; h < heads; ++h)
+      units.push_back({rows(queries, b), rows(packing, b), h});
   }
   return units;
 }
 
+// Queries (M, C), keys and values (N, 2C), or their gradients: rows may lie apart, as those of a
+// slice do.
+struct Operands {
+  Tensor q, kv;
+
+  static Operands of_qkv(const Tensor& qkv) {
+    const std::int64_t C = qkv.size(1) / 3;
+    return {qkv.slice(1, 0, C), qkv.slice(1, C, 3 * C)};
+  }
+};
+
+template <class T>
+T* row_of(const Tensor& x, std::int64_t row) {
+  return x.data<T>() + row * x.stride(0);
+}
+
 // What forward saves, and where a unit finds its parts.
 struct Saved {
-  Tensor qkv, offsets, slots, tokens;  // (N, 3C), (B+1), (N), (N)
+  Operands in;
+  Packing queries, packing;  // of the rows of q, of the rows of kv
   std::int64_t heads;
   DropoutKey dropout;
+  Tensor y{}, lse{};  // (M, C), (M, H); lse only when there will be a backward pass
 
-  std::int64_t channels() const { return qkv.size(1) / 3; }
+  std::int64_t channels() const { return in.q.size(1); }
+  std::int64_t first_channel(const Unit& unit) const { return unit.head * (channels() / heads); }
 
   template <class T>
   kernels::AttentionHead<T> head(const Unit& unit, const kernels::DropoutMask& mask) const {
-    const std::int64_t C = channels(), D = C / heads;
-    const T* q = qkv.data<T>() + unit.begin * 3 * C + unit.head * D;
-    return {.tokens = unit.tokens,
-            .channels = D,
-            .q = q,
-            .k = q + C,
-            .v = q + 2 * C,
-            .ld = 3 * C,
+    const std::int64_t first = first_channel(unit);
+    const T* k = row_of<T>(in.kv, unit.tokens.begin) + first;
+    return {.queries = unit.queries.count,
+            .tokens = unit.tokens.count,
+            .channels = channels() / heads,
+            .q = row_of<T>(in.q, unit.queries.begin) + first,
+            .k = k,
+            .v = k + channels(),
+            .ld_q = in.q.stride(0),
+            .ld = in.kv.stride(0),
             .dropout = dropout.active() ? &mask : nullptr,
             .first_octet = unit.head * 65536 / 8,
-            .slots = slots.data<std::int32_t>() + unit.begin,
-            .places = tokens.data<std::int32_t>() + unit.begin};
+            .slots = queries.slots.data<std::int32_t>() + unit.queries.begin,
+            .places = queries.tokens.data<std::int32_t>() + unit.queries.begin};
   }
 
-  /// Asks for the memory of a unit's part of x (N, width): its rows lie far apart, where the
-  /// processor does not foresee them.
+  /// Asks for the memory of a head's channels of x, from `channel` on: its rows lie far apart,
+  /// where the processor does not foresee them.
   template <class T>
-  void prefetch(const Unit& unit, const Tensor& x, std::int64_t first_channel) const {
+  void prefetch(const Rows& rows, const Tensor& x, std::int64_t channel) const {
     constexpr std::int64_t kLine = 64 / static_cast<std::int64_t>(sizeof(T));
-    const std::int64_t D = channels() / heads, width = x.size(1);
-    const T* row = x.data<T>() + unit.begin * width + first_channel + unit.head * D;
-    for (std::int64_t t = 0; t < unit.tokens; ++t, row += width) {
+    const std::int64_t D = channels() / heads;
+    const T* row = row_of<T>(x, rows.begin) + channel;
+    for (std::int64_t t = 0; t < rows.count; ++t, row += x.stride(0)) {
       for (std::int64_t d = 0; d < D; d += kLine) __builtin_prefetch(row + d, 0, 2);
     }
+  }
+
+  template <class T>
+  void prefetch_operands(const Unit& unit) const {
+    const std::int64_t first = first_channel(unit);
+    prefetch<T>(unit.queries, in.q, first);
+    for (const std::int64_t part : {first, channels() + first})
+      prefetch<T>(unit.tokens, in.kv, part);
   }
 
   /// Calls work(unit, kernel's view of it, scratch memory) for every unit, in parallel, and
   /// fetch(unit) one unit ahead.
   template <class T, class Fetch, class Work>
   void for_each_unit(Fetch&& fetch, Work&& work) const {
-    const std::vector<Unit> units = units_of(offsets, heads);
+    const std::vector<Unit> units = units_of(queries, packing, heads);
     const kernels::DropoutMask mask = ops::mask_of(dropout);
     const auto& kernel = kernels::best<kernels::Attention<T>>();
     const auto count = static_cast<std::int64_t>(units.size());
@@ -82,8 +121,8 @@ struct Saved {
         const Unit& unit = units[static_cast<std::size_t>(i)];
         if (i + 1 < end) fetch(units[static_cast<std::size_t>(i + 1)]);
         const auto view = head<T>(unit, mask);
-        const Tensor scratch =
-            Tensor::empty({kernel.scratch(view.tokens, view.channels)}, dtype_of<T>());
+        const Tensor scratch = Tensor::empty(
+            {kernel.scratch(view.queries, view.tokens, view.channels)}, dtype_of<T>());
         work(unit, view, scratch.data<T>());
       }
     });
@@ -91,46 +130,38 @@ struct Saved {
 };
 
 template <class T>
-void forward(const Saved& saved, const Tensor& y, const Tensor& lse) {
-  const std::int64_t C = saved.channels(), H = saved.heads;
-  const auto fetch = [&](const Unit& unit) {
-    for (const std::int64_t part : {0, 1, 2}) saved.prefetch<T>(unit, saved.qkv, part * C);
-  };
+void forward(const Saved& saved) {
+  const Tensor &y = saved.y, &lse = saved.lse;
   saved.for_each_unit<T>(
-      fetch, [&](const Unit& unit, const kernels::AttentionHead<T>& head, T* scratch) {
+      [&](const Unit& unit) { saved.prefetch_operands<T>(unit); },
+      [&](const Unit& unit, const kernels::AttentionHead<T>& head, T* scratch) {
         kernels::best<kernels::Attention<T>>().forward(
-            head, y.data<T>() + unit.begin * C + unit.head * head.channels, C,
-            lse.defined() ? lse.data<T>() + unit.begin * H + unit.head : nullptr, H, scratch);
+            head, row_of<T>(y, unit.queries.begin) + saved.first_channel(unit), saved.channels(),
+            lse.defined() ? row_of<T>(lse, unit.queries.begin) + unit.head : nullptr, saved.heads,
+            scratch);
       });
 }
 
 template <class T>
-void backward(const Saved& saved, const Tensor& y, const Tensor& lse, const Tensor& dout,
-              const Tensor& dqkv) {
-  const std::int64_t C = saved.channels(), H = saved.heads;
+void backward(const Saved& saved, const Tensor& dout, const Operands& gradient) {
   const auto fetch = [&](const Unit& unit) {
-    for (const std::int64_t part : {0, 1, 2}) saved.prefetch<T>(unit, saved.qkv, part * C);
-    saved.prefetch<T>(unit, y, 0);
-    saved.prefetch<T>(unit, dout, 0);
+    saved.prefetch_operands<T>(unit);
+    for (const Tensor* x : {&saved.y, &dout})
+      saved.prefetch<T>(unit.queries, *x, saved.first_channel(unit));
   };
   saved.for_each_unit<T>(
       fetch, [&](const Unit& unit, const kernels::AttentionHead<T>& head, T* scratch) {
-        const std::int64_t place = unit.begin * C + unit.head * head.channels;
-        T* dq = dqkv.data<T>() + unit.begin * 3 * C + unit.head * head.channels;
+        const std::int64_t row = unit.queries.begin, first = saved.first_channel(unit);
+        T* dk = row_of<T>(gradient.kv, unit.tokens.begin) + first;
         kernels::best<kernels::Attention<T>>().backward(
-            head, y.data<T>() + place, dout.data<T>() + place, C,
-            lse.data<T>() + unit.begin * H + unit.head, H, dq, dq + C, dq + 2 * C, scratch);
+            head, row_of<T>(saved.y, row) + first, row_of<T>(dout, row) + first, saved.channels(),
+            row_of<T>(saved.lse, row) + unit.head, saved.heads, row_of<T>(gradient.q, row) + first,
+            dk, dk + saved.channels(), scratch);
       });
 }
 
-void check(const Tensor& qkv, std::int64_t heads, const Packing& packing) {
-  ops::require_float("attention", qkv);
-  if (qkv.rank() != 2 || heads < 1 || qkv.size(1) == 0 || qkv.size(1) % (3 * heads) != 0) {
-    fail("attention", "qkv has shape " + qkv.shape().text() +
-                          ", expected (N,3C) with C a multiple of " + std::to_string(heads) +
-                          " heads");
-  }
-  ops::require_packing("attention", packing, qkv.size(0));
+void check_texts(const Packing& packing, std::int64_t rows) {
+  ops::require_packing("attention", packing, rows);
   const auto offset = packing.offsets.contiguous().span<std::int32_t>();
   for (std::size_t b = 1; b < offset.size(); ++b) {
     if (offset[b] - offset[b - 1] <= 65536) continue;
@@ -139,27 +170,74 @@ void check(const Tensor& qkv, std::int64_t heads, const Packing& packing) {
   }
 }
 
+void check_heads(std::string_view what, const Tensor& x, std::int64_t parts, std::int64_t heads) {
+  ops::require_float("attention", x);
+  if (x.rank() == 2 && heads >= 1 && x.size(1) > 0 && x.size(1) % (parts * heads) == 0) return;
+  fail("attention", std::string(what) + " has shape " + x.shape().text() + ", expected (" +
+                        (parts == 3 ? "N,3C" : "M,C") + ") with C a multiple of " +
+                        std::to_string(heads) + " heads");
+}
+
+Packing dense(const Packing& packing) {
+  return {packing.offsets.contiguous(), packing.slots.contiguous(), packing.tokens.contiguous()};
+}
+
+// The result is in y of what is returned.
+Saved attend(const Operands& in, std::int64_t heads, const Packing& queries, const Packing& packing,
+             const DropoutKey& dropout, bool track) {
+  Saved saved{.in = in,
+              .queries = dense(queries),
+              .packing = dense(packing),
+              .heads = heads,
+              .dropout = dropout};
+  const std::int64_t M = in.q.size(0);
+  saved.y = Tensor::empty(in.q.shape(), in.q.dtype());
+  if (track) saved.lse = Tensor::empty({M, heads}, in.q.dtype());
+  dispatch(in.q.dtype(), "attention", [&]<class T>() { forward<T>(saved); });
+  return saved;
+}
+
+void differentiate(const Saved& saved, const Tensor& dout, const Operands& gradient) {
+  dispatch(dout.dtype(), "attention", [&]<class T>() { backward<T>(saved, dout, gradient); });
+}
+
 }  // namespace
 
 Var attention(const Var& qkv, std::int64_t heads, const Packing& packing,
               const DropoutKey& dropout) {
-  check(qkv.value(), heads, packing);
-  const Saved saved{.qkv = qkv.value().contiguous(),
-                    .offsets = packing.offsets.contiguous(),
-                    .slots = packing.slots.contiguous(),
-                    .tokens = packing.tokens.contiguous(),
-                    .heads = heads,
-                    .dropout = dropout};
-  const std::int64_t N = qkv.size(0);
-  const Tensor y = Tensor::empty({N, saved.channels()}, qkv.dtype());
-  const Tensor lse = ops::tracked({qkv}) ? Tensor::empty({N, heads}, qkv.dtype()) : Tensor();
-  dispatch(qkv.dtype(), "attention", [&]<class T>() { forward<T>(saved, y, lse); });
-  return ops::record("attention", y, {qkv},
-                     [saved, y, lse](const Tensor& dout, Gradients& gradients) {
-                       const Tensor dqkv = Tensor::empty(saved.qkv.shape(), dout.dtype());
-                       dispatch(dout.dtype(), "attention",
-                                [&]<class T>() { backward<T>(saved, y, lse, dout, dqkv); });
+  check_heads("qkv", qkv.value(), 3, heads);
+  check_texts(packing, qkv.size(0));
+  const Saved saved = attend(Operands::of_qkv(qkv.value().contiguous()), heads, packing, packing,
+                             dropout, ops::tracked({qkv}));
+  return ops::record("attention", saved.y, {qkv},
+                     [saved, shape = qkv.shape()](const Tensor& dout, Gradients& gradients) {
+                       const Tensor dqkv = Tensor::empty(shape, dout.dtype());
+                       differentiate(saved, dout, Operands::of_qkv(dqkv));
                        gradients.add(0, dqkv);
+                     });
+}
+
+Var attention(const Var& q, const Var& kv, std::int64_t heads, const Packing& queries,
+              const Packing& packing, const DropoutKey& dropout) {
+  check_heads("q", q.value(), 1, heads);
+  ops::require_same_type("attention", q.value(), kv.value());
+  ops::require_shape("attention", "kv", kv.value(), {packing.rows(), 2 * q.size(1)},
+                     "keys and values of every token, q has shape " + q.shape().text());
+  check_texts(packing, kv.size(0));
+  ops::require_packing("attention", queries, q.size(0));
+  if (queries.texts() != packing.texts()) {
+    fail("attention", "the queries are of " + std::to_string(queries.texts()) +
+                          " texts, keys and values of " + std::to_string(packing.texts()));
+  }
+  const Saved saved = attend({q.value().contiguous(), kv.value().contiguous()}, heads, queries,
+                             packing, dropout, ops::tracked({q, kv}));
+  return ops::record("attention", saved.y, {q, kv},
+                     [saved](const Tensor& dout, Gradients& gradients) {
+                       const Operands gradient{Tensor::empty(saved.in.q.shape(), dout.dtype()),
+                                               Tensor::empty(saved.in.kv.shape(), dout.dtype())};
+                       differentiate(saved, dout, gradient);
+                       gradients.add(0, gradient.q);
+                       gradients.add(1, gradient.kv);
                      });
 }
 

@@ -15,22 +15,26 @@ constexpr std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a 
 
 // Padded extents: whole vectors, and whole octets of dropout decisions along keys.
 struct Extents {
-  std::int64_t tokens, channels;  // T, D
-  std::int64_t keys, width;       // T and D, padded
-  std::int64_t stride;            // of a transposed matrix: T, padded beyond powers of two, whose
-                                  // rows would compete for the same places of the cache
-  std::int64_t tile;              // queries of a tile: S of a tile stays in the second-level cache
+  std::int64_t queries, tokens, channels;  // M, T, D
+  std::int64_t keys, width;                // T and D, padded
+  std::int64_t stride;  // of a transposed matrix: T, padded beyond powers of two, whose
+                        // rows would compete for the same places of the cache
+  std::int64_t tile;    // queries of a tile: S of a tile stays in the second-level cache
 };
 
 template <class T>
-Extents extents(std::int64_t tokens, std::int64_t channels) {
+Extents extents(std::int64_t queries, std::int64_t tokens, std::int64_t channels) {
   constexpr std::int64_t kTileElements = 16384, kStep = 12;
   const std::int64_t keys = round_up(tokens, 16);
   const std::int64_t rows = kTileElements / keys / kStep * kStep;
   const std::int64_t stride = keys % 256 == 0 ? keys + 16 : keys;
-  return {tokens, channels,
-          keys,   round_up(channels, kLanes<T>),
-          stride, least(tokens, rows < kStep ? kStep : rows)};
+  return {.queries = queries,
+          .tokens = tokens,
+          .channels = channels,
+          .keys = keys,
+          .width = round_up(channels, kLanes<T>),
+          .stride = stride,
+          .tile = least(queries, rows < kStep ? kStep : rows)};
 }
 
 // Hands out aligned pieces of the scratch memory.
@@ -45,8 +49,8 @@ struct Pieces {
 };
 
 template <class T>
-std::int64_t scratch(std::int64_t tokens, std::int64_t channels) {
-  const Extents e = extents<T>(tokens, channels);
+std::int64_t scratch(std::int64_t queries, std::int64_t tokens, std::int64_t channels) {
+  const Extents e = extents<T>(queries, tokens, channels);
   const auto piece = [](std::int64_t n) { return round_up(n, 16); };
   return 2 * piece(channels * e.stride) + 3 * piece(tokens * e.width) +
          3 * piece(e.tile * e.width) + 2 * piece(e.tile * e.keys) +
@@ -94,7 +98,7 @@ void exponentials(std::int64_t n, std::int64_t padded, const T* factors, T* s, T
 template <class T>
 void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, std::int64_t ld_lse,
              T* memory) {
-  const Extents e = extents<T>(head.tokens, head.channels);
+  const Extents e = extents<T>(head.queries, head.tokens, head.channels);
   const std::int64_t D = head.channels, keys = e.keys, width = e.width;
   const bool drop = head.dropout != nullptr;
   Pieces<T> pieces{memory};
@@ -109,9 +113,9 @@ void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, 
   transpose(e.tokens, D, head.k, head.ld, T{1}, k, e.stride);
   copy(e.tokens, D, head.v, head.ld, T{1}, v, width);
 
-  for (std::int64_t begin = 0; begin < e.tokens; begin += e.tile) {
-    const std::int64_t n = least(e.tile, e.tokens - begin);
-    copy(n, D, head.q + begin * head.ld, head.ld, inverse_root<T>(D), q, width);
+  for (std::int64_t begin = 0; begin < e.queries; begin += e.tile) {
+    const std::int64_t n = least(e.tile, e.queries - begin);
+    copy(n, D, head.q + begin * head.ld_q, head.ld_q, inverse_root<T>(D), q, width);
     multiply<false>(n, keys, D, q, width, k, e.stride, s, keys, false);
     if (drop) {
       dropout_factors(*head.dropout, head.first_octet, head.slots + begin, head.places + begin, n,
@@ -152,7 +156,7 @@ T dot(const T* a, const T* b, std::int64_t n) {
 template <class T>
 void backward(const AttentionHead<T>& head, const T* out, const T* dout, std::int64_t ld_out,
               const T* lse, std::int64_t ld_lse, T* dq, T* dk, T* dv, T* memory) {
-  const Extents e = extents<T>(head.tokens, head.channels);
+  const Extents e = extents<T>(head.queries, head.tokens, head.channels);
   const std::int64_t D = head.channels, keys = e.keys, width = e.width;
   Pieces<T> pieces{memory};
   T* k_transposed = pieces.take(D * e.stride);
@@ -174,9 +178,9 @@ void backward(const AttentionHead<T>& head, const T* out, const T* dout, std::in
     for (std::int64_t i = 0; i < e.tile * keys; ++i) factors[i] = 1;
   }
 
-  for (std::int64_t begin = 0; begin < e.tokens; begin += e.tile) {
-    const std::int64_t n = least(e.tile, e.tokens - begin);
-    copy(n, D, head.q + begin * head.ld, head.ld, scale, q, width);
+  for (std::int64_t begin = 0; begin < e.queries; begin += e.tile) {
+    const std::int64_t n = least(e.tile, e.queries - begin);
+    copy(n, D, head.q + begin * head.ld_q, head.ld_q, scale, q, width);
     copy(n, D, dout + begin * ld_out, ld_out, T{1}, d, width);
     multiply<false>(n, keys, D, q, width, k_transposed, e.stride, s, keys, false);
     multiply<false>(n, keys, D, d, width, v_transposed, e.stride, dp, keys, false);
@@ -192,7 +196,7 @@ void backward(const AttentionHead<T>& head, const T* out, const T* dout, std::in
     multiply<true>(e.tokens, width, n, s, keys, d, width, dv_sum, width, begin > 0);
     multiply<true>(e.tokens, width, n, dp, keys, q, width, dk_sum, width, begin > 0);
     multiply<false>(n, width, e.tokens, dp, keys, k, width, dq_tile, width, false);
-    put(n, D, dq_tile, width, scale, dq + begin * head.ld, head.ld);
+    put(n, D, dq_tile, width, scale, dq + begin * head.ld_q, head.ld_q);
   }
   put(e.tokens, D, dk_sum, width, T{1}, dk, head.ld);
   put(e.tokens, D, dv_sum, width, T{1}, dv, head.ld);

@@ -9,31 +9,72 @@ Operation fused(std::int64_t heads, const Packing& packing, const DropoutKey& dr
   return [=](const std::vector<Var>& v) { return attention(v[0], heads, packing, dropout); };
 }
 
-// Text by text and head by head, from elementary operations, with the mask of the scalar oracle.
-Operation composed(std::int64_t heads, const Packing& packing, const DropoutKey& dropout) {
+Operation fused_queries(std::int64_t heads, const Packing& queries, const Packing& packing,
+                        const DropoutKey& dropout) {
   return [=](const std::vector<Var>& v) {
-    const std::int64_t C = v[0].size(1) / 3, D = C / heads;
+    return attention(v[0], v[1], heads, queries, packing, dropout);
+  };
+}
+
+// Text by text and head by head, from elementary operations, with the mask of the scalar oracle.
+Operation composed_queries(std::int64_t heads, const Packing& queries, const Packing& packing,
+                           const DropoutKey& dropout) {
+  return [=](const std::vector<Var>& v) {
+    const std::int64_t C = v[0].size(1), D = C / heads;
+    const auto asked = queries.offsets.span<std::int32_t>();
     const auto offset = packing.offsets.span<std::int32_t>();
     std::vector<Var> texts;
     for (std::size_t b = 0; b + 1 < offset.size(); ++b) {
-      const std::int64_t begin = offset[b], end = offset[b + 1];
-      const Var rows = slice(v[0], 0, begin, end);
-      const Tensor slots = packing.slots.slice(0, begin, end);
-      const Tensor tokens = packing.tokens.slice(0, begin, end);
+      const Var q = slice(v[0], 0, asked[b], asked[b + 1]);
+      const Var kv = slice(v[1], 0, offset[b], offset[b + 1]);
+      const Tensor slots = queries.slots.slice(0, asked[b], asked[b + 1]);
+      const Tensor tokens = queries.tokens.slice(0, asked[b], asked[b + 1]);
       std::vector<Var> parts;
       for (std::int64_t h = 0; h < heads; ++h) {
-        const auto channels = [&](std::int64_t part) {
-          return slice(rows, 1, part * C + h * D, part * C + (h + 1) * D);
+        const auto channels = [&](const Var& x, std::int64_t first) {
+          return slice(x, 1, first + h * D, first + (h + 1) * D);
         };
-        const Var p = softmax(scale(matmul(channels(0), transpose(channels(1), 0, 1)),
+        const Var p = softmax(scale(matmul(channels(q, 0), transpose(channels(kv, 0), 0, 1)),
                                     1.0 / std::sqrt(static_cast<double>(D))));
-        const Var mask(dropout_mask(dropout, slots, tokens, end - begin, h * 65536));
-        parts.push_back(matmul(mul(p, mask), channels(2)));
+        const Var mask(dropout_mask(dropout, slots, tokens, kv.size(0), h * 65536));
+        parts.push_back(matmul(mul(p, mask), channels(kv, C)));
       }
       texts.push_back(concat(parts, 1));
     }
     return concat(texts, 0);
   };
+}
+
+Operation composed(std::int64_t heads, const Packing& packing, const DropoutKey& dropout) {
+  return [=](const std::vector<Var>& v) {
+    const std::int64_t C = v[0].size(1) / 3;
+    return composed_queries(heads, packing, packing,
+                            dropout)({slice(v[0], 1, 0, C), slice(v[0], 1, C, 3 * C)});
+  };
+}
+
+// The rows of a batch that ask: of every text its first `count` tokens, or all, the last one first.
+std::vector<std::int32_t> asking_rows(const Packing& packing, std::int32_t count) {
+  const auto offset = packing.offsets.span<std::int32_t>();
+  std::vector<std::int32_t> rows;
+  for (std::size_t b = 0; b + 1 < offset.size(); ++b) {
+    for (std::int32_t n = std::min(count, offset[b + 1] - offset[b]); n-- > 0;)
+      rows.push_back(offset[b] + n);
+  }
+  return rows;
+}
+
+Packing asking(const Packing& packing, std::int32_t count) {
+  const auto slot = packing.slots.span<std::int32_t>(), token = packing.tokens.span<std::int32_t>();
+  std::vector<std::int32_t> offsets{0}, slots, tokens;
+  for (const std::int32_t row : asking_rows(packing, count)) {
+    slots.push_back(slot[static_cast<std::size_t>(row)]);
+    tokens.push_back(token[static_cast<std::size_t>(row)]);
+    if (tokens.back() == 0) offsets.push_back(static_cast<std::int32_t>(tokens.size()));
+  }
+  const auto M = static_cast<std::int64_t>(slots.size());
+  return {Tensor::from(offsets, {packing.texts() + 1}), Tensor::from(slots, {M}),
+          Tensor::from(tokens, {M})};
 }
 
 std::int64_t rows_of(const Packing& packing) { return packing.rows(); }
@@ -64,12 +105,49 @@ TEST(FusedAttention, EqualsItsComposedTwin) {
   }
 }
 
+TEST(FusedAttention, OfSomeQueriesEqualsItsComposedTwin) {
+  const std::vector<Case> cases{{{1}, 1, 1, 0.3},
+                                {{3, 1, 5}, 2, 6, 0.0},
+                                {{17, 64, 2}, 3, 24, 0.1},
+                                {{300, 7, 33}, 2, 64, 0.1}};
+  for (const Case& c : cases) {
+    for (const std::int32_t count : {1, 2, 70}) {
+      SCOPED_TRACE(testing::Message() << c.lengths[0] << " tokens, up to " << count << " queries");
+      const Packing packing = packing_of(c.lengths), queries = asking(packing, count);
+      expect_twins(fused_queries(c.heads, queries, packing, dropout_key(c.p)),
+                   composed_queries(c.heads, queries, packing, dropout_key(c.p)),
+                   {random_tensor({rows_of(queries), c.channels}, 5, 2.0),
+                    random_tensor({rows_of(packing), 2 * c.channels}, 6, 2.0)});
+    }
+  }
+}
+
+// A query's result and mask are those that it has among all others.
+TEST(FusedAttention, AQueryDoesNotDependOnWhichOthersAsk) {
+  const Packing packing = packing_of({40, 1, 150}, {7, 2, 5});
+  const DropoutKey key = dropout_key(0.2);
+  const Var qkv(random_tensor({rows_of(packing), 3 * 16}, 11));
+  const auto rows = asking_rows(packing, 2);
+  const Tensor numbers = Tensor::from(rows, {static_cast<std::int64_t>(rows.size())});
+  const Tensor some = attention(gather(slice(qkv, 1, 0, 16), numbers), slice(qkv, 1, 16, 48), 2,
+                                asking(packing, 2), packing, key)
+                          .value();
+  EXPECT_LE(difference(some, gather(attention(qkv, 2, packing, key), numbers).value()), 1e-14);
+}
+
 TEST(FusedAttention, PassesTheGradientCheck) {
   for (const double p : {0.0, 0.4}) {
     const Packing packing = packing_of({4, 1, 3});
     const auto result = check_gradients(fused(2, packing, dropout_key(p)),
                                         {random_tensor({rows_of(packing), 18}, 6)});
     EXPECT_TRUE(result.passed()) << p << ": " << result.where;
+    for (const std::int32_t count : {1, 2}) {
+      const Packing queries = asking(packing, count);
+      const auto of_some = check_gradients(
+          fused_queries(2, queries, packing, dropout_key(p)),
+          {random_tensor({rows_of(queries), 6}, 6), random_tensor({rows_of(packing), 12}, 7)});
+      EXPECT_TRUE(of_some.passed()) << p << ", " << count << " queries: " << of_some.where;
+    }
   }
 }
 
@@ -77,6 +155,11 @@ TEST(FusedAttention, FloatIsCloseToDouble) {
   const Packing packing = packing_of({54, 512, 1, 128});
   expect_float_close(fused(3, packing, dropout_key(0.1)),
                      {random_tensor({rows_of(packing), 3 * 96}, 7, 2.0)}, 2e-6);
+  const Packing queries = asking(packing, 1);
+  expect_float_close(fused_queries(3, queries, packing, dropout_key(0.1)),
+                     {random_tensor({rows_of(queries), 96}, 7, 2.0),
+                      random_tensor({rows_of(packing), 2 * 96}, 8, 2.0)},
+                     2e-6);
 }
 
 TEST(FusedAttention, LargeScoresDoNotOverflow) {
@@ -119,6 +202,29 @@ TEST(FusedAttention, NamesWhatDoesNotFit) {
   expect_error<std::invalid_argument>("threshold", "[dropout] the threshold", [&] {
     attention(Var(random_tensor({3, 24}, 1)), 2, three, dropout_key(1.0));
   });
+}
+
+TEST(FusedAttention, NamesWhatDoesNotFitOfTheQueries) {
+  const Packing three = packing_of({2, 1}), first = asking(three, 1);
+  const auto call = [&](const Shape& q, const Shape& kv, const Packing& queries) {
+    return [=] {
+      attention(Var(random_tensor(q, 1)), Var(random_tensor(kv, 2)), 2, queries, three, {});
+    };
+  };
+  expect_error<std::invalid_argument>("heads", "[attention] q has shape (2,7), expected (M,C)",
+                                      call({2, 7}, {3, 14}, first));
+  expect_error<std::invalid_argument>(
+      "channels", "[attention] kv has shape (3,8), expected (3,16): keys and values",
+      call({2, 8}, {3, 8}, first));
+  expect_error<std::invalid_argument>("tokens", "[attention] kv has shape (2,16), expected (3,16)",
+                                      call({2, 8}, {2, 16}, first));
+  expect_error<std::invalid_argument>(
+      "rows", "[attention] offsets run from 0 to 2, expected 0 to 3", call({3, 8}, {3, 16}, first));
+  expect_error<std::invalid_argument>(
+      "texts", "[attention] the queries are of 1 texts, keys and values of 2",
+      call({2, 8}, {3, 16}, packing_of({2})));
+  expect_error<std::invalid_argument>("no query", "[attention] text 0 is empty",
+                                      call({2, 8}, {3, 16}, packing_of({0, 2})));
 }
 
 }  // namespace

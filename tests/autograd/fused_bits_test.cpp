@@ -30,7 +30,18 @@ struct Layer {
     const Var h = dropout_residual_layer_norm(mixed, x, v[3], v[3], 1e-12, key, packing);
     const Var f = linear(linear(h, v[6], v[7], Activation::gelu_erf), v[8], v[3]);
     const Var y = dropout_residual_layer_norm(f, h, v[3], v[3], 1e-12, key, packing);
-    return layer_norm(dropout(y, key, packing.slots, packing.tokens), v[3], v[3], 1e-12);
+    const Var z = layer_norm(dropout(y, key, packing.slots, packing.tokens), v[3], v[3], 1e-12);
+    return concat({z, first_attended(z, v[4], v[5])}, 0);
+  }
+  // Attention of each text's first token alone.
+  Var first_attended(const Var& x, const Var& weight, const Var& bias) const {
+    const std::int64_t B = packing.texts();
+    const Tensor first = packing.offsets.slice(0, 0, B);
+    const Packing queries = packing_of(std::vector<std::int32_t>(static_cast<std::size_t>(B), 1));
+    const auto part = [&](const Var& in, std::int64_t begin, std::int64_t end) {
+      return linear(in, slice(weight, 0, begin, end), slice(bias, 0, begin, end));
+    };
+    return attention(part(gather(x, first), 0, C), part(x, C, 3 * C), 2, queries, packing, key);
   }
 };
 

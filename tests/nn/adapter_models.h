@@ -60,8 +60,7 @@ struct Texts {
 
 inline Var logits_of(Model& model, const Batch& batch, const DropoutPlan& dropout = {},
                      std::size_t head = 0) {
-  return model.logits(model.pool(model.encode(batch, dropout), batch, dropout),
-                      model.heads()[head]);
+  return model.logits(model.pool(batch, dropout), model.heads()[head]);
 }
 
 inline Var loss_of(Model& model, const Texts& texts, const DropoutPlan& dropout = {}) {

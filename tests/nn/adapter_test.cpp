@@ -195,13 +195,15 @@ TEST_P(Adapter, AFrozenBaseCostsNoWeightGradients) {
   std::sort(expected.begin(), expected.end());
   std::sort(recorder.names.begin(), recorder.names.end());
   EXPECT_EQ(recorder.names, expected);
-  // The two dense layers of the feed-forward network and the two around attention, each adapter's
-  // two or lora's three; in the lowest layer nothing below the first adapter, and no product for
+  // In the last layer keys and values, and lora's value, for all tokens; for the first of each text
+  // queries, the attention's dense layer and the two of the feed-forward network, each adapter's
+  // two or lora's query. In the lowest layer nothing below the first adapter, and no product for
   // the input of that one.
-  const std::int64_t layers = GetParam() == AdapterKind::houlsby    ? (4 + 4) + (2 + 2 + 1)
-                              : GetParam() == AdapterKind::pfeiffer ? (4 + 2) + 1
-                                                                    : (4 + 3) + (3 + 2);
-  EXPECT_EQ(gemm_rows() - before, layers * N + 2 * B);
+  const std::int64_t rows = GetParam() == AdapterKind::houlsby ? (N + (4 + 4) * B) + (2 + 2 + 1) * N
+                            : GetParam() == AdapterKind::pfeiffer
+                                ? (N + (4 + 2) * B) + N
+                                : (N + 2 * N + (4 + 1) * B) + (3 + 2) * N;
+  EXPECT_EQ(gemm_rows() - before, rows + 2 * B);
 }
 
 TEST_P(Adapter, IsKeptByHeadsRenamesAndClones) {

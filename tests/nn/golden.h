@@ -42,7 +42,7 @@ class Golden {
   /// Mean cross entropy of the model's first head on the batch; the logits go to `logits` when it
   /// is not null.
   Var loss(Model& model, Tensor* logits = nullptr) const {
-    const Var pooled = model.pool(model.encode(batch), batch);
+    const Var pooled = model.pool(batch);
     const Var out = model.logits(pooled, model.heads().front());
     if (logits != nullptr) *logits = out.value();
     const Tensor weights =

@@ -66,6 +66,9 @@ TEST(Pack, RowsOfAllTextsInOneRun) {
   EXPECT_EQ(batch.type_ids.to_vector(), (std::vector<double>{0, 0, 0, 0, 1}));
   EXPECT_EQ(batch.positions.to_vector(), (std::vector<double>{0, 1, 2, 0, 1}));
   EXPECT_EQ(batch.first.to_vector(), (std::vector<double>{0, 3}));
+  EXPECT_EQ(batch.first_packing.offsets.to_vector(), (std::vector<double>{0, 1, 2}));
+  EXPECT_EQ(batch.first_packing.slots.to_vector(), (std::vector<double>{4, 9}));
+  EXPECT_EQ(batch.first_packing.tokens.to_vector(), (std::vector<double>{0, 0}));
   EXPECT_EQ(batch.packing.offsets.to_vector(), (std::vector<double>{0, 3, 5}));
   EXPECT_EQ(batch.packing.slots.to_vector(), (std::vector<double>{4, 4, 4, 9, 9}));
   EXPECT_EQ(batch.packing.tokens.to_vector(), (std::vector<double>{0, 1, 2, 0, 1}));

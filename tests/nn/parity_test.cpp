@@ -123,7 +123,8 @@ INSTANTIATE_TEST_SUITE_P(Gelu, SmallBert, ::testing::Values("bert_erf", "bert_ta
                          [](const auto& test) { return test.param; });
 
 // GEMM sees the real tokens and no more: 6 texts of 1 to 129 tokens are 4 linear layers of N rows
-// each a layer, and pooler and classifier on one row a text.
+// each a layer. A classifier's last layer has keys and values for N rows, and queries and the other
+// 3 linear layers for one row a text, as have pooler and classifier.
 TEST(PackedBatch, GemmSeesOnlyRealTokens) {
   Model model = load_small("bert_erf", DType::f32);
   std::vector<std::vector<std::int32_t>> ids;
@@ -133,11 +134,18 @@ TEST(PackedBatch, GemmSeesOnlyRealTokens) {
   const Batch batch = pack(texts);
   const std::int64_t N = 1 + 2 + 7 + 33 + 64 + 129, B = 6, L = 2;
   ASSERT_EQ(batch.tokens(), N);
-  const std::int64_t before = gemm_rows();
-  const Var hidden = model.encode(batch);
-  EXPECT_EQ(gemm_rows() - before, L * 4 * N);
-  model.logits(model.pool(hidden, batch), model.heads().front());
-  EXPECT_EQ(gemm_rows() - before, L * 4 * N + 2 * B);
+  const auto rows_of = [](const auto& work) {
+    const std::int64_t before = gemm_rows();
+    work();
+    return gemm_rows() - before;
+  };
+  EXPECT_EQ(rows_of([&] { model.encode(batch); }), (L - 1) * 4 * N + 5 * N);
+  Var logits;
+  EXPECT_EQ(rows_of([&] { logits = model.logits(model.pool(batch), model.heads().front()); }),
+            (L - 1) * 4 * N + N + 4 * B + 2 * B);
+  // Backward one product for the rows of each, but for those of weights.
+  EXPECT_EQ(rows_of([&] { backward(logits, Tensor::full(logits.shape(), DType::f32, 1.0)); }),
+            (L - 1) * 4 * N + N + 4 * B + 2 * B);
 }
 
 TEST(PackedBatch, ATextDoesNotDependOnItsCompany) {
@@ -154,7 +162,7 @@ TEST(PackedBatch, ATextDoesNotDependOnItsCompany) {
         .ids = golden.batch.ids.span<std::int32_t>().subspan(begin, size),
         .type_ids = golden.batch.type_ids.span<std::int32_t>().subspan(begin, size)};
     const Batch alone = pack({&text, 1});
-    const Var logits = model.logits(model.pool(model.encode(alone), alone), model.heads().front());
+    const Var logits = model.logits(model.pool(alone), model.heads().front());
     EXPECT_LE(error(logits.value().to_vector(), together.slice(0, b, b + 1).to_vector()), 1e-12)
         << b;
   }
@@ -173,7 +181,7 @@ TEST(SmallBertGradient, MatchesFiniteDifferences) {
   const DropoutPlan dropout{.active = true, .seed = 5, .step = 3};
   model.set_dropout(0.1);
   const auto loss = [&] {
-    const Var pooled = model.pool(model.encode(batch, dropout), batch, dropout);
+    const Var pooled = model.pool(batch, dropout);
     return softmax_cross_entropy(model.logits(pooled, model.heads().front()), labels, weights, 0.1);
   };
   backward(loss());
@@ -209,8 +217,8 @@ TEST(Trace, NamesAndValuesOfHuggingFaceModules) {
   const TokenSpan text{.ids = ids, .type_ids = {}};
   const Batch batch = pack({&text, 1});
   ActivationTrace trace;
-  const Var hidden = model.encode(batch, {}, &trace);
-  const Var pooled = model.pool(hidden, batch, {}, &trace);
+  const Var pooled = model.pool(batch, {}, &trace);
+  const Var hidden = model.encode(batch);
   ASSERT_EQ(trace.size(), 1U + 2 * 9 + 1);
   EXPECT_EQ(trace.front().first, "bert.embeddings");
   EXPECT_EQ(trace[4].first, "bert.encoder.layer.0.attention.self");

@@ -45,6 +45,23 @@ TEST_P(AdapterImportance, EqualsTheLoop) {
   }
 }
 
+// The last layer has a row a text, which must not be taken for tokens: batches of one text, and of
+// as many tokens as texts.
+TEST_P(AdapterImportance, OfBatchesWithFewRowsEqualsTheLoop) {
+  Model model = AdapterImportance::model();
+  const Head& head = *model.head("news");
+  for (const std::int64_t tokens : {0, 1}) {  // 0: from 1 to 12
+    const std::vector<Sample> samples = texts(4, 3, tokens);
+    const ImportanceKind kind = ImportanceKind::empirical;
+    const std::vector<double> expected = importance_by_loop(model, head, samples, kind);
+    for (const std::int64_t batch_size : {1, 3, 4}) {
+      const ImportanceOptions options{.kind = kind, .batch_size = batch_size, .dropout = {}};
+      expect_near(measure_importance(model, head, samples, options).values.to_vector(), expected,
+                  1e-12);
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, AdapterImportance,
                          ::testing::Values(AdapterKind::houlsby, AdapterKind::pfeiffer,
                                            AdapterKind::lora),

@@ -20,8 +20,7 @@ TEST(Features, ArePooledOutputsOfEachTextByItself) {
   for (std::size_t n = 0; n < samples.size(); ++n) {
     const TokenSpan text{samples[n].ids, samples[n].type_ids, 0};
     const Batch batch = pack(std::span(&text, 1));
-    const std::vector<double> alone =
-        inputs.model.pool(inputs.model.encode(batch), batch).value().to_vector();
+    const std::vector<double> alone = inputs.model.pool(batch).value().to_vector();
     for (std::size_t c = 0; c < width; ++c) {
       EXPECT_NEAR(features[n * width + c], alone[c], 1e-6) << n << ' ' << c;
     }

@@ -55,7 +55,7 @@ TEST(Fisher, OfLogisticRegressionInClosedForm) {
   for (const Sample& sample : samples) {
     const TokenSpan text{sample.ids, sample.type_ids, 0};
     const Batch batch = pack(std::span(&text, 1));
-    const Var pooled = model.pool(model.encode(batch), batch);
+    const Var pooled = model.pool(batch);
     std::vector<double> p = model.logits(pooled, head).value().to_vector();
     double sum = 0;
     for (double& z : p) sum += z = std::exp(z);
