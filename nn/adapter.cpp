@@ -168,9 +168,9 @@ Model::LoraTerms Model::lora_terms(const Var& x, const Rows& rows, const Lora& l
     return linear(in, Var(arena[weight]), Var(Tensor::zeros({out}, dtype())));
   };
   const Var low = scale(product(x, lora.a, 2 * r), adapter_.scale());
-  const Var value = product(slice(low, 1, r, 2 * r), lora.value_b, C);
   return {.query = product(rows.of(slice(low, 1, 0, r)), lora.query_b, C),
-          .key_value = concat({Var(Tensor::zeros({N, C}, dtype())), value}, 1)};
+          .key = Var(Tensor::zeros({N, C}, dtype())),
+          .value = product(slice(low, 1, r, 2 * r), lora.value_b, C)};
 }
 
 }  // namespace holdfast

@@ -51,23 +51,20 @@ Var Model::attend(std::size_t index, const Var& input, const Var& asking, const 
   const std::string site = "layer." + std::to_string(index) + ".attention";
   const DropoutKey key = dropout.at(site + ".probabilities", config_.attention_dropout);
   const std::int64_t C = config_.hidden_size;
+  const LoraTerms lora = layer.lora ? lora_terms(input, rows, *layer.lora) : LoraTerms();
   Var context;
   Tensor query, key_value;
   if (index + 1 < layers_.size()) {
     Var qkv = apply(input, layer.qkv);
-    if (layer.lora) {
-      const LoraTerms terms = lora_terms(input, rows, *layer.lora);
-      qkv = add(qkv, concat({terms.query, terms.key_value}, 1));
-    }
+    if (layer.lora) qkv = add(qkv, concat({lora.query, lora.key, lora.value}, 1));
     context = attention(qkv, config_.heads, packing, key);
     query = qkv.value().slice(1, 0, C);
     key_value = qkv.value().slice(1, C, 3 * C);
   } else {
     Var q = apply(asking, layer.query), kv = apply(input, layer.key_value);
     if (layer.lora) {
-      const LoraTerms terms = lora_terms(input, rows, *layer.lora);
-      q = add(q, terms.query);
-      kv = add(kv, terms.key_value);
+      q = add(q, lora.query);
+      kv = add(kv, concat({lora.key, lora.value}, 1));
     }
     context = attention(q, kv, config_.heads, rows.packing, packing, key);
     query = q.value();

@@ -149,7 +149,7 @@ class Model {
     std::optional<Lora> lora;
   };
   struct LoraTerms {
-    Var query, key_value;  // (M, C), (N, 2C)
+    Var query, key, value;  // (M, C), (N, C), (N, C)
   };
   /// Rows of a batch: all, or those that are numbered.
   struct Rows {
@@ -185,8 +185,8 @@ class Model {
   /// The end of a sub-layer: LN(residual + dropout(x)), with an adapter in its place.
   Var add_and_norm(const Var& x, const Var& residual, const Affine& norm, const DropoutKey& dropout,
                    const Packing& packing, const std::optional<Bottleneck>& adapter);
-  /// What is added to the queries of these rows, (alpha / rank) B_q A_q x, and to keys and values,
-  /// (alpha / rank) [0, B_v A_v x].
+  /// What is added to the queries of these rows, (alpha / rank) B_q A_q x; to keys, 0; and to
+  /// values, (alpha / rank) B_v A_v x.
   LoraTerms lora_terms(const Var& x, const Rows& rows, const Lora& lora);
 
   BertConfig config_;
