@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <set>
 
 #include "base/utf8.h"
@@ -23,12 +22,32 @@ std::runtime_error missing(const char* table, const TaskData& task, const std::s
       table, task.name, needs));
 }
 
-bool has_rows_of(const fs::path& file, const TaskData& task) {
+// The first of the files that holds texts of the task. Throws std::runtime_error when none does
+// because one cannot be read.
+fs::path memory_of(const TaskData& task, const std::vector<fs::path>& files) {
+  std::string unreadable;
+  for (const fs::path& file : files) {
+    try {
+      read_memory(file, task.name, task.classes.labels, false);
+      return file;
+    } catch (const NoTextsOfTask&) {
+    } catch (const std::runtime_error& error) {
+      unreadable = error.what();
+    }
+  }
+  if (!unreadable.empty()) throw std::runtime_error(unreadable);
+  return {};
+}
+
+// As memory_of(); what cannot be read is noticed when the recipe does not need it.
+void look_for_memory(TaskData& task, const Inheritance& beside, const Recipe& recipe,
+                     Notices& notices) {
   try {
-    read_memory(file, task.name, task.classes.labels, false);
-    return true;
-  } catch (const std::runtime_error&) {
-    return false;
+    task.left_memory = memory_of(task, beside.memories);
+  } catch (const std::runtime_error& error) {
+    if (recipe.replay && recipe.replay->memory.empty() && task.train.empty()) throw;
+    notices.push_back(
+        fmt::format("{}; texts of task {} are not handed on", error.what(), task.name));
   }
 }
 
@@ -163,9 +182,13 @@ Inheritance look_beside(const fs::path& model) {
     if (!name.starts_with("importance.") || !name.ends_with(".safetensors")) {
       continue;
     }
-    const std::string task = read_importance_card(folder / name).task;
-    if (name == importance_file(task) || !found.importance.contains(task)) {
-      found.importance[task] = folder / name;
+    try {
+      const std::string task = read_importance_card(folder / name).task;
+      if (name == importance_file(task) || !found.importance.contains(task)) {
+        found.importance[task] = folder / name;
+      }
+    } catch (const std::runtime_error& unreadable) {
+      found.unreadable.emplace_back(unreadable.what());
     }
   }
   return found;
@@ -175,11 +198,12 @@ void inherit(Inputs& inputs, const Recipe& recipe) {
   const Inheritance beside = look_beside(recipe.model);
   const ImportanceFinder importance_of(inputs, recipe);
   const bool needs_file = recipe.ewc && recipe.ewc->fisher == "si";
+  for (const std::string& unreadable : beside.unreadable) {
+    inputs.notices.push_back(unreadable + "; it is not handed on");
+  }
   for (std::size_t t = 0; t < recipe.old.size(); ++t) {
     TaskData& task = inputs.tasks[t];
-    const auto memory = std::find_if(beside.memories.begin(), beside.memories.end(),
-                                     [&](const fs::path& file) { return has_rows_of(file, task); });
-    task.left_memory = memory == beside.memories.end() ? fs::path() : *memory;
+    look_for_memory(task, beside, recipe, inputs.notices);
     if (const auto found = beside.importance.find(task.name); found != beside.importance.end()) {
       task.left_importance = found->second;
     }
@@ -189,6 +213,7 @@ void inherit(Inputs& inputs, const Recipe& recipe) {
     if (recipe.needs_importance()) {
       task.importance = importance_of(task);
       if (task.importance.empty() && task.train.empty()) {
+        if (!beside.unreadable.empty()) throw std::runtime_error(beside.unreadable.front());
         throw missing(
             recipe.ewc       ? "ewc"
             : recipe.protect ? "protect"

@@ -19,18 +19,19 @@ std::string importance_file(const std::string& task);
 struct Inheritance {
   std::vector<std::filesystem::path> memories;              // kReplayFile, kMemoryFile, as found
   std::map<std::string, std::filesystem::path> importance;  // by task, as the files say
+  std::vector<std::string> unreadable;                      // importance files: what is wrong
 };
 
-/// Looks in the folder that holds `model`. Throws std::runtime_error for an importance file there
-/// that cannot be read.
+/// Looks in the folder that holds `model`.
 Inheritance look_beside(const std::filesystem::path& model);
 
 /// Notes what is beside the model for each old task of `inputs`, and gives those that have no
 /// training texts what the recipe's measures need: texts from replay.memory, else from beside the
 /// model; importance from ewc.importance, else from beside the model. A task that has its texts
 /// takes importance from ewc.importance alone. Throws std::runtime_error, one line, naming the
-/// measure, when nothing is there, and for importance of another task, of another model, or of a
-/// kind that [merge] cannot weigh by.
+/// measure, when nothing is there, for importance of another task, of another model, or of a kind
+/// that [merge] cannot weigh by, and for a file that is needed and cannot be read. What cannot be
+/// read and is not needed is noticed, and not handed on.
 void inherit(Inputs& inputs, const Recipe& recipe);
 
 /// What `values` (the arena's numel) hold for the head at the start goes to the first rows of the

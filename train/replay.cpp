@@ -146,8 +146,8 @@ class MemoryReader {
       for (const std::string& task : others_) {
         known += (known.empty() ? "" : ", ") + utf8::printable(task);
       }
-      throw std::runtime_error(fmt::format("{}: has no texts of task {}{}", where_, task_,
-                                           known.empty() ? "" : "; it has those of " + known));
+      throw NoTextsOfTask(fmt::format("{}: has no texts of task {}{}", where_, task_,
+                                      known.empty() ? "" : "; it has those of " + known));
     }
     return std::move(memory_);
   }

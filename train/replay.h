@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,12 +53,17 @@ struct StoredMemory {
   std::vector<Selected> selected;  // one for each example, in order; score and reason as stored
 };
 
+/// What read_memory() throws for a well-formed file without texts of the task.
+struct NoTextsOfTask : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// Reads what an earlier run or `holdfast select` kept of `task`: a CSV or TSV file (also .gz or
 /// .zst) with the columns text and label, and where they are there task, line, score, reason and
 /// text_pair. Rows of other tasks are skipped; a row without a task belongs to `task` when it is
 /// the `only_old_task`. Throws std::runtime_error, one line with file and line, for what is
-/// malformed, a label that is none of `labels`, a row without a task among several old ones, and a
-/// file without texts of the task, which names those it has.
+/// malformed, a label that is none of `labels` and a row without a task among several old ones, and
+/// NoTextsOfTask, naming the tasks that the file has.
 StoredMemory read_memory(const std::filesystem::path& path, const std::string& task,
                          const std::vector<std::string>& labels, bool only_old_task);
 

@@ -251,6 +251,30 @@ TEST_F(Inherit, SettingsThatTheFilesDecideAreNoticed) {
   EXPECT_LT(few, 18);
 }
 
+TEST_F(Inherit, ABrokenFileStopsOnlyTheRunThatNeedsIt) {
+  Recipe first = recipe("first", "medical");
+  first.leave = {"true", 0.2, false};
+  run(first);
+  write_file(files_.path("first") / kMemoryFile, "task,label,text\nmedical,no such class,x\n");
+  write_file(files_.path("first") / importance_file("medical"), "no safetensors");
+
+  const std::vector<std::string> notices =
+      run(after("first", {"medical"}, "second", "law")).notices;
+  EXPECT_TRUE(mentions(notices,
+                       "memory.csv:2: the label \"no such class\" is none of task "
+                       "medical's; texts of task medical are not handed on"));
+  EXPECT_TRUE(mentions(notices, "importance.medical.safetensors"));
+  EXPECT_TRUE(mentions(notices, "; it is not handed on"));
+
+  Recipe replays = after("first", {"medical"}, "third", "law");
+  replays.replay.emplace();
+  expect_error<std::runtime_error>("memory", "memory.csv:2: the label", [&] { run(replays); });
+  Recipe holds = after("first", {"medical"}, "fourth", "law");
+  holds.ewc.emplace();
+  expect_error<std::runtime_error>("importance", "importance.medical.safetensors",
+                                   [&] { run(holds); });
+}
+
 TEST_F(Inherit, AnEarlierRunsMemoryAndAdapterAreTakenAway) {
   Recipe first = recipe("out", "medical");
   first.leave.memory = 0.2;
