@@ -126,9 +126,10 @@ void notice_kind(const TaskData& task, const EwcRecipe& ewc, Notices& notices) {
   const ImportanceCard card = read_importance_card(task.importance);
   if (name_of(card.kind) != ewc.fisher || (ewc.samples > 0 && ewc.samples != card.samples)) {
     notices.push_back(fmt::format(
-        "task {}: {} holds {} importance of {} samples, which is used; ewc.fisher and ewc.samples "
+        "task {}: {} holds {} importance of {} {}, which is used; ewc.fisher and ewc.samples "
         "are for what is measured",
-        task.name, shown(task.importance), name_of(card.kind), card.samples));
+        task.name, shown(task.importance), name_of(card.kind), card.samples,
+        card.kind == ImportanceKind::si ? "steps" : "texts"));
   }
 }
 

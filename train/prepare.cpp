@@ -58,6 +58,15 @@ void select_memories(const RunContext& run, Prepared& prepared) {
   }
 }
 
+// A-GEM's batch is drawn from the memory without repetition.
+void check_reference(const RunContext& run) {
+  if (run.recipe.gradient && run.recipe.gradient->texts > run.result.replayed) {
+    throw std::invalid_argument(
+        fmt::format("gradient: texts = {}, and the memory holds {}: take fewer",
+                    run.recipe.gradient->texts, run.result.replayed));
+  }
+}
+
 void weigh(const RunContext& run, Prepared& prepared) {
   const Timed timed(run.result.seconds.fisher);
   const EwcRecipe settings = run.recipe.ewc.value_or(EwcRecipe{});
@@ -80,9 +89,10 @@ void weigh(const RunContext& run, Prepared& prepared) {
       run.result.mean_fisher = scale.mean_positive;
     }
     run.notice(
-        fmt::format("task {}: {} importance of {} texts, mean {:.3g} over the {:.0f}% of "
+        fmt::format("task {}: {} importance of {} {}, mean {:.3g} over the {:.0f}% of "
                     "parameters with F > 0{}",
                     task.name, name_of(importance.kind), importance.samples,
+                    importance.kind == ImportanceKind::si ? "steps" : "texts",
                     importance.scale.mean_positive, 100 * importance.scale.positive_share,
                     prepared.ewc ? fmt::format("; normalised by {}", settings.normalize) : ""));
     prepared.importances.push_back(std::move(importance));
@@ -190,6 +200,7 @@ Prepared prepare(const RunContext& run) {
   Prepared prepared;
   if (run.recipe.replay) {
     select_memories(run, prepared);
+    check_reference(run);
   }
   if (run.recipe.needs_importance()) {
     weigh(run, prepared);

@@ -115,6 +115,14 @@ void check_still(const Recipe& recipe, const Checker& checker) {
                     "take method = \"linear\"");
 }
 
+void check_protect(const Recipe& recipe, const Checker& checker) {
+  checker.refuse_if(
+      recipe.protect && recipe.protect->bound == "tensor" && recipe.protect->mode == "freeze",
+      "protect",
+      "has bound = \"tensor\" and mode = \"freeze\": a whole tensor is only held within "
+      "max_drift. Take mode = \"clamp\" or bound = \"weight\"");
+}
+
 // A stronger pull would throw weights past the old ones and away (RecAdam::check).
 void check_recadam(const Recipe& recipe, const Checker& checker) {
   if (!recipe.recadam) {
@@ -169,6 +177,7 @@ void check_whole(const Recipe& recipe, const Toml& document, const std::string& 
   check_old(recipe, checker);
   check_replay(recipe, checker);
   check_still(recipe, checker);
+  check_protect(recipe, checker);
   check_splits(recipe, checker);
   check_recadam(recipe, checker);
 }

@@ -235,7 +235,7 @@ TEST_F(Inherit, SettingsThatTheFilesDecideAreNoticed) {
   Recipe second = after("first", {"medical"}, "second", "law");
   second.ewc.emplace();
   second.replay.emplace();
-  EXPECT_TRUE(mentions(run(second).notices, "holds empirical importance of 4 samples, which is"));
+  EXPECT_TRUE(mentions(run(second).notices, "holds empirical importance of 4 texts, which is"));
   EXPECT_TRUE(mentions(run(second).notices, "18 of the 18 texts that an earlier run kept"));
   second.ewc->fisher = "empirical";
   second.replay->count = 5;

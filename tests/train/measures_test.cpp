@@ -420,6 +420,18 @@ TEST(Measures, ClassWeightsOfAMemoryAreItsOwn) {
   EXPECT_DOUBLE_EQ(weights[2], 12.0 / (2 * 8));  // politics
 }
 
+TEST(Measures, AGemTakesNoMoreTextsThanTheMemoryHolds) {
+  const RunFixture files;
+  Recipe recipe = short_recipe(files);
+  recipe.replay.emplace();
+  recipe.replay->count = 6;
+  recipe.gradient = GradientRecipe{"a-gem", 6};
+  run_recipe(checked(recipe));
+  recipe.gradient->texts = 7;
+  expect_error<Refused>("texts", "gradient: texts = 7, and the memory holds 6: take fewer",
+                        [&] { run_recipe(checked(recipe)); });
+}
+
 TEST(Measures, WhatIsRefusedLeavesAnEarlierRunAsItWas) {
   const RunFixture files;
   run_recipe(checked(short_recipe(files)));

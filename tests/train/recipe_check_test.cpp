@@ -51,6 +51,8 @@ TEST(RecipeCheck, RefusesWhatMakesNoSenseTogether) {
             "merge weighs by the importance"},
            {"[evaluation]\nkeep_best = true\n", "chooses the best model"},
            {"[training]\nearly_stop = 3\n", "chooses the best model"},
+           {"[protect]\nbound = \"tensor\"\nmode = \"freeze\"\n",
+            "protect has bound = \"tensor\" and"},
            {"[augment]\n", "augment changes nothing"}}) {
     expect_error<std::runtime_error>(c.text, c.message, [&] { parse(kSmall + kOld + c.text); });
   }
