@@ -26,6 +26,23 @@ enum class Activation { none, gelu_erf, gelu_tanh, tanh, relu };
 /// Accuracy: f32 results and gradients within 2e-6 of the largest element of the double ones, for weights of a trained size.
 Var linear(const Var& x, const Var& weight, const Var& bias, Activation activation = Activation::none);
 
+/// Turns products in bf16 on for a scope, in this thread: linear() of f32, and its gradients whenever they are asked for, round
+/// the operands of their matrix products (x, W and, backward, dout f') to nearest bf16. Sums, results, biases, activations and
+/// gradients stay f32, and so do the weights that are trained. Saves x and W in bf16. Mixed precision [Micikevicius et al. 2018], without
+/// loss scaling: bf16 has the exponents of f32 [Kalamkar et al. 2019].
+/// Throws std::runtime_error, when on, unless missing_for_bf16() (tensor/blas.h) is empty.
+/// Accuracy: operands within 2^-9 relative, so a result within about 2^-8 sum |x w| of the exact one.
+class Bf16Products {
+ public:
+  explicit Bf16Products(bool on);
+  ~Bf16Products();
+  Bf16Products(const Bf16Products&) = delete;
+  Bf16Products& operator=(const Bf16Products&) = delete;
+
+ private:
+  bool before_;
+};
+
 /// Multi-head attention within the texts of a packed batch [Vaswani et al. 2017, eq. 1]. kv (N, 2C) holds keys and values side
 /// by side, of all tokens, heads of D = C/H channels within each; q (M, C) the queries, one or more of every text -> (M, C).
 /// `packing` describes the rows of kv, `queries` those of q: the same texts in the same order. For text b, head h:

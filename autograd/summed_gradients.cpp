@@ -1,9 +1,9 @@
 #include <cstring>
 
 #include "autograd/ops/op.h"
+#include "autograd/ops/product.h"
 #include "autograd/ops/sums.h"
 #include "autograd/var.h"
-#include "tensor/blas.h"
 
 namespace holdfast {
 namespace {
@@ -35,20 +35,14 @@ void assign_or_add(Parameter& parameter, Compute&& compute) {
 
 void SummedGradients::linear(Parameter& weight, Parameter* bias, const Tensor& x,
                              const Tensor& dout) {
-  const std::int64_t N = x.size(0), I = x.size(1), O = dout.size(1);
-  const Tensor rows = x.contiguous(), drows = dout.contiguous();
-  dispatch(x.dtype(), "linear", [&]<class T>() {
-    if (N > 0) {
-      const T beta = weight.has_grad ? T(1) : T(0);
-      gemm(Trans::yes, Trans::no, O, I, N, T(1), drows.data<T>(), O, rows.data<T>(), I, beta,
-           weight.grad.data<T>(), I);
-    } else if (!weight.has_grad) {
-      clear(weight.grad);
-    }
-    weight.has_grad = true;
-    if (bias == nullptr) return;
-    assign_or_add<T>(*bias, [&](T* db) { ops::sum_middle(drows.data<T>(), 1, N, O, db); });
-  });
+  if (x.size(0) > 0) {
+    ops::product(Trans::yes, dout.contiguous(), Trans::no, x.contiguous(), weight.has_grad,
+                 weight.grad);
+  } else if (!weight.has_grad) {
+    clear(weight.grad);
+  }
+  weight.has_grad = true;
+  if (bias != nullptr) this->bias(*bias, dout);
 }
 
 void SummedGradients::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat,

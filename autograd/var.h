@@ -56,6 +56,7 @@ class ParameterGradients {
  public:
   virtual ~ParameterGradients() = default;
   /// y = x W^T + b: x (N,I), dout (N,O), weight (O,I), bias (O) or null. Adds dW = dout^T x, db = sum over rows of dout.
+  /// Of a product in bf16, x and dout are bf16 and bias is null: it comes through bias().
   virtual void linear(Parameter& weight, Parameter* bias, const Tensor& x, const Tensor& dout) = 0;
   /// y = gamma * xhat + beta: dout and xhat (N,C). Adds dgamma = sum dout*xhat, dbeta = sum dout.
   virtual void norm(Parameter& gamma, Parameter& beta, const Tensor& xhat, const Tensor& dout) = 0;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -217,7 +216,7 @@ const std::map<std::string, std::string>& SafetensorsFile::metadata() const {
 
 namespace {
 
-// IEEE binary16 and bfloat16: stored bits.
+// IEEE binary16: stored bits.
 struct Half {
   std::uint16_t bits;
   explicit operator double() const {
@@ -230,10 +229,6 @@ struct Half {
                             : std::ldexp(1024 + fraction, exponent - 25);
     return (bits & 0x8000) != 0 ? -size : size;
   }
-};
-struct BFloat {
-  std::uint16_t bits;
-  explicit operator double() const { return std::bit_cast<float>(std::uint32_t{bits} << 16); }
 };
 
 // Copies elements stored as From into To, a piece at a time. False when a finite value becomes
@@ -265,7 +260,7 @@ bool convert_from(std::string_view dtype, const File& file, std::int64_t begin, 
   if (dtype == "F32") return convert<float>(file, begin, out);
   if (dtype == "F64") return convert<double>(file, begin, out);
   if (dtype == "F16") return convert<Half>(file, begin, out);
-  return convert<BFloat>(file, begin, out);
+  return convert<Bf16>(file, begin, out);
 }
 
 }  // namespace
@@ -311,7 +306,10 @@ std::string header_of(const std::vector<const std::pair<std::string, Tensor>*>& 
     Json shape = Json::list();
     for (const std::int64_t extent : tensor->second.shape().extents()) shape.push_back(extent);
     Json entry = Json::object();
-    entry.add("dtype", dtype == DType::f32 ? "F32" : dtype == DType::f64 ? "F64" : "I32");
+    entry.add("dtype", dtype == DType::f32    ? "F32"
+                       : dtype == DType::f64  ? "F64"
+                       : dtype == DType::bf16 ? "BF16"
+                                              : "I32");
     entry.add("shape", std::move(shape));
     entry.add("data_offsets", Json::list({at, end}));
     header.add(tensor->first, std::move(entry));

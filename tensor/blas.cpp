@@ -2,7 +2,7 @@
 
 #include <cblas.h>
 #if HOLDFAST_ONEDNN
-#include <dnnl.h>
+#include <dnnl.hpp>
 #include <omp.h>
 #include <signal.h>
 #endif
@@ -13,6 +13,7 @@
 
 #include "base/parallel.h"
 #include "tensor/cpu.h"
+#include "tensor/storage.h"
 
 extern "C" char* openblas_get_config();
 extern "C" char* openblas_get_corename();
@@ -64,16 +65,82 @@ class NoSignals {
   sigset_t before_;
 };
 
+// Of oneDNN's own, in this thread: ours are the only ones.
+void one_thread() {
+  thread_local const bool done = (omp_set_num_threads(1), true);
+  static_cast<void>(done);
+}
+
 void onednn_sgemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, float alpha, const float* A,
                   std::int64_t lda, const float* B, std::int64_t ldb, float beta, float* C, std::int64_t ldc) {
-  thread_local const bool one_thread = (omp_set_num_threads(1), true);
-  static_cast<void>(one_thread);
+  one_thread();
   const NoSignals no_signals;
   if (dnnl_sgemm(ta == Trans::yes ? 'T' : 'N', tb == Trans::yes ? 'T' : 'N', M, N, K, alpha, A, lda, B, ldb, beta, C,
                  ldc) != dnnl_success) {
     throw std::logic_error("[gemm] oneDNN refused a valid call");
   }
 }
+
+struct Bf16Shape {
+  Trans ta, tb;
+  std::int64_t M, N, K, lda, ldb, ldc;
+  bool add;
+};
+
+// A product of one shape, made by one thread and called by any. oneDNN keeps the code that it generates by shape, so that
+// making one again costs microseconds.
+class Bf16Product {
+ public:
+  explicit Bf16Product(const Bf16Shape& s)
+      : a_(matrix(s.M, s.K, s.lda, s.ta, Type::bf16)),
+        b_(matrix(s.K, s.N, s.ldb, s.tb, Type::bf16)),
+        c_(matrix(s.M, s.N, s.ldc, Trans::no, Type::f32)),
+        description_(describe(s.add)),
+        product_(description_) {}
+
+  void operator()(const Bf16* A, const Bf16* B, float* C) const {
+    const NoSignals no_signals;
+    thread_local dnnl::stream stream(engine());
+    const auto scratch_description = description_.scratchpad_desc();
+    const Storage scratch(static_cast<std::int64_t>(scratch_description.get_size()));
+    product_.execute(stream, {{DNNL_ARG_SRC, {a_, engine(), const_cast<Bf16*>(A)}},
+                              {DNNL_ARG_WEIGHTS, {b_, engine(), const_cast<Bf16*>(B)}},
+                              {DNNL_ARG_DST, {c_, engine(), C}},
+                              {DNNL_ARG_SCRATCHPAD, {scratch_description, engine(), scratch.data()}}});
+    stream.wait();
+  }
+
+ private:
+  using Type = dnnl::memory::data_type;
+
+  static const dnnl::engine& engine() {
+    static const dnnl::engine cpu(dnnl::engine::kind::cpu, 0);
+    return cpu;
+  }
+  static dnnl::memory::desc matrix(std::int64_t rows, std::int64_t columns, std::int64_t ld, Trans trans, Type type) {
+    const dnnl::memory::dims strides = trans == Trans::yes ? dnnl::memory::dims{1, ld} : dnnl::memory::dims{ld, 1};
+    return {{rows, columns}, type, strides};
+  }
+  dnnl::matmul::primitive_desc describe(bool add) const {
+    one_thread();
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // none is shared between threads
+    if (add) {
+      dnnl::post_ops after;
+      after.append_sum();
+      attributes.set_post_ops(after);
+    }
+#if DNNL_VERSION_MAJOR >= 3
+    return {engine(), a_, b_, c_, attributes};
+#else
+    return {{a_, b_, c_}, attributes, engine()};
+#endif
+  }
+
+  dnnl::memory::desc a_, b_, c_;
+  dnnl::matmul::primitive_desc description_;
+  dnnl::matmul product_;
+};
 #endif
 
 // Tile extents: a function of the shape alone. Large enough that a library's packing is amortised, small enough that
@@ -134,6 +201,46 @@ void gemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, T 
   });
 }
 
+#if HOLDFAST_ONEDNN
+void gemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, const Bf16* A, std::int64_t lda,
+          const Bf16* B, std::int64_t ldb, bool add, float* C, std::int64_t ldc) try {
+  if (!missing_for_bf16().empty()) throw std::logic_error("[gemm] bf16 needs " + missing_for_bf16());
+  if (M <= 0 || N <= 0) return;
+  if (ta == Trans::no) count_gemm_rows(M);
+  if (K <= 0) {
+    for (std::int64_t m = 0; m < M && !add; ++m) std::fill_n(C + m * ldc, N, 0.0F);
+    return;
+  }
+  const Tiles tile = tiles(M, N, K);
+  const std::int64_t across = (N + tile.n - 1) / tile.n, down = (M + tile.m - 1) / tile.m;
+  // At most one of the two extents is cut, so a tile is a whole one or the last.
+  const std::int64_t last_m = M - (down - 1) * tile.m, last_n = N - (across - 1) * tile.n;
+  const Bf16Product whole({ta, tb, tile.m, tile.n, K, lda, ldb, ldc, add});
+  const Bf16Product last({ta, tb, last_m, last_n, K, lda, ldb, ldc, add});
+  parallel_for(across * down, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) {
+      const std::int64_t m = i / across * tile.m, n = i % across * tile.n;
+      (i + 1 < across * down ? whole : last)(A + (ta == Trans::no ? m * lda : m), B + (tb == Trans::no ? n : n * ldb),
+                                             C + m * ldc + n);
+    }
+  });
+} catch (const dnnl::error& error) {
+  throw std::runtime_error(std::string("[gemm] oneDNN cannot multiply bf16: ") + error.what());
+}
+
+std::string missing_for_bf16() {
+  if (has_bf16()) return {};
+  return "the AVX512_BF16 instructions, which this CPU, or the instruction set that HOLDFAST_ISA asks for, does not have";
+}
+#else
+void gemm(Trans, Trans, std::int64_t, std::int64_t, std::int64_t, const Bf16*, std::int64_t, const Bf16*, std::int64_t,
+          bool, float*, std::int64_t) {
+  throw std::logic_error("[gemm] bf16 needs " + missing_for_bf16());
+}
+
+std::string missing_for_bf16() { return "oneDNN, which this build does not have"; }
+#endif
+
 template void gemm<float>(Trans, Trans, std::int64_t, std::int64_t, std::int64_t, float, const float*, std::int64_t,
                           const float*, std::int64_t, float, float*, std::int64_t);
 template void gemm<double>(Trans, Trans, std::int64_t, std::int64_t, std::int64_t, double, const double*, std::int64_t,
@@ -145,7 +252,9 @@ std::string gemm_description() {
 #if HOLDFAST_ONEDNN
   const dnnl_version_t* v = dnnl_version();
   text += "; oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch) +
-          (use_onednn() ? ", used for f32" : ", not used on this instruction set");
+          (has_bf16()     ? ", used for f32 and bf16"
+           : use_onednn() ? ", used for f32"
+                          : ", not used on this instruction set");
 #else
   text += "; built without oneDNN";
 #endif

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "tensor/dtype.h"
+
 namespace holdfast {
 
 enum class Trans { no, yes };
@@ -15,6 +17,15 @@ enum class Trans { no, yes };
 template <class T>
 void gemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, T alpha, const T* A, std::int64_t lda,
           const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc);
+
+/// C = op(A) op(B), or C += op(A) op(B) if `add`: bf16 operands, f32 sums and results. Cut as above, tiles in parallel.
+/// Throws std::logic_error unless missing_for_bf16() is empty. Accuracy: |error| <= (K + 2) 2^-23 sum |a b|; denormals may count
+/// as zero.
+void gemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, const Bf16* A, std::int64_t lda,
+          const Bf16* B, std::int64_t ldb, bool add, float* C, std::int64_t ldc);
+
+/// What products in bf16 need and this build, CPU or chosen instruction set does not have, for error texts. Empty: nothing.
+std::string missing_for_bf16();
 
 /// The same in the calling thread, as one call: for small matrices inside a parallel loop.
 template <class T>

@@ -53,6 +53,14 @@ Isa isa() { return chosen().load(std::memory_order_relaxed); }
 
 void set_isa(Isa isa) { chosen().store(checked(isa)); }
 
+bool has_bf16() {
+#if defined(__x86_64__)
+  return isa() == Isa::avx512 && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
+}
+
 std::string cpu_name() {
   std::ifstream info("/proc/cpuinfo");
   for (std::string line; std::getline(info, line);) {

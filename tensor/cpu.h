@@ -17,6 +17,9 @@ Isa isa();
 /// Forces an instruction set (tests, comparisons). Throws std::invalid_argument when this CPU lacks it.
 void set_isa(Isa isa);
 
+/// Whether the instruction set in use multiplies bf16: AVX-512 with AVX512_BF16 (every CPU with AMX has it too).
+bool has_bf16();
+
 /// The CPU's model name, as the system tells it.
 std::string cpu_name();
 

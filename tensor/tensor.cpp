@@ -41,6 +41,8 @@ void with_type(DType dtype, Function&& function) {
       return function.template operator()<double>();
     case DType::i32:
       return function.template operator()<std::int32_t>();
+    case DType::bf16:
+      return function.template operator()<Bf16>();
   }
 }
 
@@ -118,7 +120,9 @@ double Tensor::item() const {
 std::vector<double> Tensor::to_vector() const {
   const Tensor dense = contiguous();
   std::vector<double> out(static_cast<std::size_t>(numel_));
-  with_type(dtype_, [&]<class T>() { std::copy_n(dense.data<T>(), numel_, out.begin()); });
+  with_type(dtype_, [&]<class T>() {
+    std::transform(dense.data<T>(), dense.data<T>() + numel_, out.begin(), [](T x) { return static_cast<double>(x); });
+  });
   return out;
 }
 

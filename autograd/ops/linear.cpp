@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "autograd/ops/fused_common.h"
+#include "autograd/ops/product.h"
 #include "autograd/ops/sums.h"
-#include "tensor/blas.h"
 #include "tensor/kernels/activation.h"
 #include "tensor/kernels/dispatch.h"
 
@@ -12,6 +12,8 @@ namespace holdfast {
 namespace {
 
 using ops::fail;
+
+thread_local bool bf16_products_now = false;
 
 template <class T>
 typename kernels::Activations<T>::Forward forward_of(Activation activation) {
@@ -56,21 +58,22 @@ bool is_gelu(Activation activation) {
 constexpr std::int64_t kTileRows = 96, kManyRows = 256;
 
 template <class T>
-void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation,
-             const Tensor& y, const Tensor& slope) {
-  const std::int64_t N = x.size(0), I = x.size(1), O = weight.size(0);
+Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation,
+               std::int64_t N, const Tensor& slope) {
+  const std::int64_t I = x.size(1), O = weight.size(0);
   const auto function = forward_of<T>(activation);
   const auto slope_at = [&](std::int64_t row) {
     return slope.defined() ? slope.data<T>() + row * O : nullptr;
   };
-  if (N < kManyRows || isa() == Isa::baseline) {
-    gemm(Trans::no, Trans::yes, N, O, I, T{1}, x.data<T>(), I, weight.data<T>(), I, T{0},
-         y.data<T>(), O);
-    return parallel_for(N, ops::rows_per_chunk(O), [&](std::int64_t begin, std::int64_t end) {
+  if (N < kManyRows || isa() == Isa::baseline || x.dtype() == DType::bf16) {
+    const Tensor y = ops::product(x, weight, Trans::yes).slice(0, 0, N);
+    parallel_for(N, ops::rows_per_chunk(O), [&](std::int64_t begin, std::int64_t end) {
       T* rows = y.data<T>() + begin * O;
       function(bias.data<T>(), end - begin, O, rows, O, rows, slope_at(begin), O);
     });
+    return y;
   }
+  const Tensor y = Tensor::empty({N, O}, x.dtype());
   count_gemm_rows(N);
   const auto& kernel = kernels::best<kernels::Linear<T>>();
   const std::int64_t panels = (O + kernel.panel - 1) / kernel.panel;
@@ -82,6 +85,7 @@ void forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activati
     kernel.forward(x.data<T>() + begin * I, packed.data<T>(), bias.data<T>(), end - begin, I, O,
                    function, y.data<T>() + begin * O, slope_at(begin));
   });
+  return y;
 }
 
 // dpre = dout f'(pre), (N, O).
@@ -99,35 +103,32 @@ Tensor activation_gradient(Activation activation, const Tensor& saved, const Ten
 }
 
 // forward: pre = x W^T + b; so dx = dpre W, dW = dpre^T x, db = sum of dpre over rows. x is
-// undefined when no gradient of W is wanted.
-template <class T>
+// undefined when no gradient of W is wanted. Products are of the type that W was saved in.
 void linear_gradients(const Tensor& x, const Tensor& weight, const Tensor& dpre,
                       Gradients& gradients) {
+  const bool rounded = weight.dtype() == DType::bf16;
   const std::int64_t N = dpre.size(0), I = weight.size(1), O = weight.size(0);
+  const Tensor factor = rounded ? ops::to_bf16(dpre, ops::whole_rows(N)) : dpre;
   Parameter* weight_leaf = gradients.parameter(1);
   Parameter* bias_leaf = gradients.parameter(2);
   if (weight_leaf != nullptr) {
-    gradients.parameters().linear(*weight_leaf, bias_leaf, x, dpre);
+    gradients.parameters().linear(*weight_leaf, rounded ? nullptr : bias_leaf, x, factor);
   } else if (gradients.wants(1)) {
     Tensor dweight = Tensor::zeros({O, I}, dpre.dtype());
-    if (N > 0) {
-      gemm(Trans::yes, Trans::no, O, I, N, T{1}, dpre.data<T>(), O, x.data<T>(), I, T{0},
-           dweight.data<T>(), I);
-    }
+    if (N > 0) ops::product(Trans::yes, factor, Trans::no, x, false, dweight);
     gradients.add(1, dweight);
   }
-  if (weight_leaf == nullptr && bias_leaf != nullptr) {
+  if (bias_leaf != nullptr && (weight_leaf == nullptr || rounded)) {
     gradients.parameters().bias(*bias_leaf, dpre);
   } else if (gradients.wants(2) && bias_leaf == nullptr) {
     Tensor dbias = Tensor::empty({O}, dpre.dtype());
-    ops::sum_middle(dpre.data<T>(), std::int64_t{1}, N, O, dbias.data<T>());
+    dispatch(dpre.dtype(), "linear", [&]<class T>() {
+      ops::sum_middle(dpre.data<T>(), std::int64_t{1}, N, O, dbias.data<T>());
+    });
     gradients.add(2, dbias);
   }
   if (gradients.wants(0)) {
-    Tensor dx = Tensor::empty({N, I}, dpre.dtype());
-    gemm(Trans::no, Trans::no, N, I, O, T{1}, dpre.data<T>(), O, weight.data<T>(), I, T{0},
-         dx.data<T>(), I);
-    gradients.add(0, dx);
+    gradients.add(0, ops::product(factor, weight, Trans::no).slice(0, 0, N));
   }
 }
 
@@ -148,24 +149,35 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activation activation) {
   check(x_var.value(), weight_var.value(), bias_var.value());
   const std::vector<Var> inputs{x_var, weight_var, bias_var};
-  const Tensor x = x_var.value().contiguous(), weight = weight_var.value().contiguous();
+  Tensor x = x_var.value().contiguous(), weight = weight_var.value().contiguous();
   const Tensor bias = bias_var.value().contiguous();
   const std::int64_t N = x.size(0), O = weight.size(0);
-  const Tensor y = Tensor::empty({N, O}, x.dtype());
   const Tensor slope =
-      is_gelu(activation) && ops::tracked(inputs) ? Tensor::empty({N, O}, x.dtype()) : Tensor();
-  dispatch(x.dtype(), "linear",
-           [&]<class T>() { forward<T>(x, weight, bias, activation, y, slope); });
+      is_gelu(activation) && ops::tracked(inputs) ? Tensor::empty({N, O}, bias.dtype()) : Tensor();
+  if (bf16_products_now && bias.dtype() == DType::f32) {
+    x = ops::to_bf16(x, ops::whole_rows(N));
+    weight = ops::to_bf16(weight, O);
+  }
+  const Tensor y = dispatch(bias.dtype(), "linear", [&]<class T>() {
+    return forward<T>(x, weight, bias, activation, N, slope);
+  });
   // What the activation's derivative follows from: itself for GELU, else the result.
   const Tensor saved = slope.defined() ? slope : activation == Activation::none ? Tensor() : y;
   const Tensor kept = weight_var.requires_grad() ? x : Tensor();
   return ops::record("linear", y, inputs,
                      [kept, weight, saved, activation](const Tensor& dout, Gradients& gradients) {
                        const Tensor dpre = activation_gradient(activation, saved, dout);
-                       dispatch(dout.dtype(), "linear", [&]<class T>() {
-                         linear_gradients<T>(kept, weight, dpre, gradients);
-                       });
+                       linear_gradients(kept, weight, dpre, gradients);
                      });
 }
+
+Bf16Products::Bf16Products(bool on) : before_(bf16_products_now) {
+  if (on && !missing_for_bf16().empty()) {
+    throw std::runtime_error("[linear] products in bf16 need " + missing_for_bf16());
+  }
+  bf16_products_now = on;
+}
+
+Bf16Products::~Bf16Products() { bf16_products_now = before_; }
 
 }  // namespace holdfast

@@ -51,11 +51,12 @@ TEST(Safetensors, WritesWhatItReads) {
                      {"wide", wide},
                      {"ids \"x\"", ids},
                      {"none", Tensor::zeros({0, 4}, DType::f32)},
-                     {"one", Tensor::full({}, DType::f32, 3)}},
+                     {"one", Tensor::full({}, DType::f32, 3)},
+                     {"brief", Tensor::full({3}, DType::bf16, -0.75)}},
                     {{"format", "pt"}});
   const auto file = SafetensorsFile::open(path);
   EXPECT_EQ(file.metadata().at("format"), "pt");
-  EXPECT_EQ(file.entries().size(), 5U);
+  EXPECT_EQ(file.entries().size(), 6U);
   EXPECT_EQ(file.entries().front().name, "wide") << "larger elements come first";
   EXPECT_EQ(file.read(*file.find("matrix"), DType::f32).shape(), (Shape{3, 2}));
   EXPECT_EQ(file.read(*file.find("matrix"), DType::f32).to_vector(),
@@ -63,6 +64,8 @@ TEST(Safetensors, WritesWhatItReads) {
   EXPECT_EQ(file.read(*file.find("wide"), DType::f64).to_vector(), wide.to_vector());
   EXPECT_EQ(file.read(*file.find("ids \"x\""), DType::i32).to_vector(), ids.to_vector());
   EXPECT_EQ(file.read(*file.find("one"), DType::f64).item(), 3.0);
+  EXPECT_EQ(file.find("brief")->dtype, "BF16");
+  EXPECT_EQ(file.read(*file.find("brief"), DType::f32).to_vector(), std::vector(3, -0.75));
   EXPECT_EQ(file.find("two"), nullptr);
   std::uint64_t header = 0;
   std::memcpy(&header, read_bytes(path).data(), 8);
