@@ -261,7 +261,7 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
   tell(recipe.model);
   Notices notices;
   Tokenizer tokenizer = Tokenizer::load(recipe.model, &notices);
-  Model model = Model::load(recipe.model, recipe.precision, &notices);
+  Model model = Model::load(recipe.model, recipe.storage(), &notices);
   check_limits(recipe, model, tokenizer);
   const bool trained_before = head_of_task(model, recipe.fresh.name);
   const std::vector<std::string> old_heads = adopt_old_heads(model, recipe, notices);

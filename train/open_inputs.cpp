@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "tensor/blas.h"
 #include "tensor/storage.h"
 #include "train/inherit.h"
 #include "train/memory.h"
@@ -12,8 +13,21 @@
 
 namespace holdfast {
 
+namespace {
+
+void check_precision(const Recipe& recipe) {
+  const std::string missing = recipe.precision == DType::bf16 ? missing_for_bf16() : "";
+  if (!missing.empty()) {
+    throw std::runtime_error("precision = \"bf16\" needs " + missing +
+                             ": take precision = \"f32\"");
+  }
+}
+
+}  // namespace
+
 Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds) try {
   const Stopwatch watch;
+  check_precision(recipe);
   check_output(recipe.output, recipe.model);
   const ThreadChoice choice = use_threads(recipe.threads);
   set_memory_budget(0);

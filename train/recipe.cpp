@@ -99,13 +99,9 @@ void parse_top(TableReader& root, Recipe& recipe) {
   root("model", recipe.model);
   root("output", recipe.output);
   root("seed", recipe.seed, 0, std::numeric_limits<std::int64_t>::max());
-  const Toml* precision = root.find("precision");
-  if (precision && precision->is_string() && precision->as_string() == "bf16") {
-    throw root.error(*precision, "precision", "\"bf16\" is not available in this version");
-  }
   std::string name = "f32";
-  root("precision", name, Choices{"f32", "f64"});
-  recipe.precision = name == "f64" ? DType::f64 : DType::f32;
+  root("precision", name, Choices{"f32", "bf16", "f64"});
+  recipe.precision = name == "f64" ? DType::f64 : name == "bf16" ? DType::bf16 : DType::f32;
   std::int64_t threads = 0;
   root.automatic("threads", threads, "auto");
   if (threads > 1024) {

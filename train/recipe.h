@@ -189,13 +189,13 @@ struct SearchRecipe {
 };
 
 struct Recipe {
-  std::string model;      // directory: config.json, model.safetensors, vocabulary
-  std::string output;     // directory of what the run leaves
-  std::int64_t seed = 7;  // of everything random
-  DType precision = DType::f32;
-  int threads = 0;              // 0: measured ("auto")
-  DataRecipe fresh;             // [new]
-  std::vector<DataRecipe> old;  // [[old]]
+  std::string model;             // directory: config.json, model.safetensors, vocabulary
+  std::string output;            // directory of what the run leaves
+  std::int64_t seed = 7;         // of everything random
+  DType precision = DType::f32;  // bf16: of training steps' matrix products, all else f32
+  int threads = 0;               // 0: measured ("auto")
+  DataRecipe fresh;              // [new]
+  std::vector<DataRecipe> old;   // [[old]]
   TrainingRecipe training;
   RateRecipe learning_rate;
   std::optional<ReplayRecipe> replay;
@@ -214,6 +214,9 @@ struct Recipe {
   EvaluationRecipe evaluation;
   LeaveRecipe leave;
   std::optional<SearchRecipe> search;  // of the `search` command; no part of a run
+
+  /// Type of weights, gradients and all arithmetic that is not a matrix product.
+  DType storage() const { return precision == DType::bf16 ? DType::f32 : precision; }
 
   /// Whether a measure asks how much each weight matters to the old tasks.
   bool needs_importance() const {

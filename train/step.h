@@ -73,8 +73,8 @@ class TrainingStep {
   /// The share of old data from step `step` on.
   void set_share(std::int64_t step, double share);
 
-  /// The lowest layer that the last step will train: above 0 when gradual unfreezing has more stages
-  /// than the run has time for.
+  /// The lowest layer that the last step will train: above 0 when gradual unfreezing has more
+  /// stages than the run has time for.
   int lowest_layer_at_end() const;
 
  private:
@@ -88,6 +88,7 @@ class TrainingStep {
   TrainingRecipe training_;
   Measures measures_;
   double share_;
+  bool bf16_;  // products of forward and backward
   Objective objective_;
   std::vector<double> rates_;  // of layers 0 .. L+1, at schedule factor 1
   Schedule schedule_;

@@ -59,11 +59,15 @@ TEST(Recipe, WritesWhatParsesBackToTheSame) {
       "[merge]\nmethod = \"ties\"\nweight = 0.5\n[leave]\nmemory = 0\n"
       "[evaluation]\nevery = 9\ngate = \"paired\"\n";
   const std::string adapter = kSmall + "[adapter]\nkind = \"lora\"\nrank = 4\n";
-  for (const std::string& text : {kSmall, all, adapter}) {
+  const std::string brief = "precision = \"bf16\"\n" + kSmall;
+  for (const std::string& text : {kSmall, all, adapter, brief}) {
     const std::string once = to_toml(parse(text)).dump();
     EXPECT_EQ(to_toml(parse(once)).dump(), once);
   }
   EXPECT_EQ(parse(all).training.memory_budget, 3 << 20);
+  EXPECT_EQ(parse(brief).precision, DType::bf16);
+  EXPECT_EQ(parse(brief).storage(), DType::f32);
+  EXPECT_NE(recipe_hash(parse(brief)), recipe_hash(parse(kSmall)));
 }
 
 TEST(Recipe, HashTellsComputationsApart) {
@@ -186,7 +190,6 @@ TEST(Recipe, RefusesWhatIsMissing) {
            {"train", "model = \"m\"\noutput = \"o\"\n[new]\nname = \"n\"\nvalid = \"v\"\n",
             "needs train"},
            {"name", "model = \"m\"\noutput = \"o\"\n[new]\ntrain = \"t\"\n", "needs a name"},
-           {"bf16", "model = \"m\"\noutput = \"o\"\nprecision = \"bf16\"\n", "not available"},
            {"cuda", "model = \"m\"\noutput = \"o\"\ndevice = \"cuda\"\n", "not available"},
            {"portable", "model = \"m\"\noutput = \"o\"\nnumerics = \"portable\"\n",
             "not available"},
