@@ -1,9 +1,9 @@
 // linear() with products in bf16 against the same in double from the rounded operands.
+#include "audit/reference/bf16.h"
+#include "audit/reference/instruction_sets.h"
 #include "autograd/ops/product.h"
 #include "tests/autograd/fused_twins.h"
-#include "tests/reference/bf16.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/instruction_sets.h"
 
 namespace holdfast {
 namespace {

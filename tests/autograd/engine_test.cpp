@@ -1,10 +1,10 @@
 // The engine (autograd/backward.cpp): order, adding up, depth, memory, and what it refuses.
 #include <gtest/gtest.h>
 
+#include "audit/reference/random_tensor.h"
 #include "autograd/ops.h"
 #include "autograd/ops/op.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/random_tensor.h"
 
 namespace holdfast {
 namespace {

@@ -3,8 +3,8 @@
 
 #include <array>
 
+#include "audit/reference/random_tensor.h"
 #include "autograd/fused.h"
-#include "tests/reference/random_tensor.h"
 
 namespace holdfast {
 namespace {

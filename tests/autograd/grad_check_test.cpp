@@ -5,10 +5,10 @@
 
 #include <cmath>
 
+#include "audit/reference/random_tensor.h"
 #include "autograd/ops.h"
 #include "autograd/ops/op.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/random_tensor.h"
 
 namespace holdfast {
 namespace {

@@ -1,9 +1,9 @@
 // Every elementary operation's gradient against finite differences: one row a case.
 #include <gtest/gtest.h>
 
+#include "audit/reference/random_tensor.h"
 #include "autograd/grad_check.h"
 #include "autograd/ops.h"
-#include "tests/reference/random_tensor.h"
 
 namespace holdfast {
 namespace {

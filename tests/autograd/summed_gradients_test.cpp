@@ -1,9 +1,9 @@
 // SummedGradients: assigning, adding, slices of an arena, empty batches; against matmul and sums.
 #include <gtest/gtest.h>
 
+#include "audit/reference/array.h"
+#include "audit/reference/random_tensor.h"
 #include "autograd/ops.h"
-#include "tests/reference/array.h"
-#include "tests/reference/random_tensor.h"
 
 namespace holdfast {
 namespace {

@@ -2,10 +2,10 @@
 // instruction set, at sizes that are cut into several chunks.
 #include <gtest/gtest.h>
 
+#include "audit/reference/instruction_sets.h"
+#include "audit/reference/random_tensor.h"
 #include "autograd/ops.h"
 #include "autograd/ops/sums.h"
-#include "tests/reference/instruction_sets.h"
-#include "tests/reference/random_tensor.h"
 
 namespace holdfast {
 namespace {

@@ -5,11 +5,11 @@
 #include <cmath>
 #include <limits>
 
+#include "audit/reference/array.h"
+#include "audit/reference/instruction_sets.h"
+#include "audit/reference/random_tensor.h"
 #include "autograd/ops.h"
-#include "tests/reference/array.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/instruction_sets.h"
-#include "tests/reference/random_tensor.h"
 
 namespace holdfast {
 namespace {

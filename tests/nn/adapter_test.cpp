@@ -9,11 +9,11 @@
 #include <map>
 #include <tuple>
 
+#include "audit/reference/bert_layer.h"
 #include "tensor/blas.h"
 #include "tests/nn/adapter_models.h"
 #include "tests/nn/golden.h"
 #include "tests/nn/scratch.h"
-#include "tests/reference/bert_layer.h"
 
 namespace holdfast {
 namespace {

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <map>
 
+#include "audit/reference/small_bert.h"
 #include "nn/model.h"
 #include "nn/safetensors.h"
 #include "tests/nn/scratch.h"
-#include "tests/reference/small_bert.h"
 
 namespace holdfast {
 namespace {

@@ -1,5 +1,5 @@
 // Rounding to bf16 against its definition, and products of bf16 against three nested loops.
-#include "tests/reference/bf16.h"
+#include "audit/reference/bf16.h"
 
 #include <gtest/gtest.h>
 
@@ -9,13 +9,13 @@
 #include <limits>
 #include <vector>
 
+#include "audit/reference/instruction_sets.h"
 #include "tensor/blas.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/round.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/instruction_sets.h"
 
 namespace holdfast {
 namespace {

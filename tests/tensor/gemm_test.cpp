@@ -7,9 +7,9 @@
 #include <limits>
 #include <vector>
 
+#include "audit/reference/instruction_sets.h"
 #include "tensor/blas.h"
 #include "tensor/random.h"
-#include "tests/reference/instruction_sets.h"
 
 namespace holdfast {
 namespace {

@@ -7,9 +7,9 @@
 #include <limits>
 #include <vector>
 
+#include "audit/reference/instruction_sets.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/elementwise.h"
-#include "tests/reference/instruction_sets.h"
 
 namespace holdfast {
 namespace {

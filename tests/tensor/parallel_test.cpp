@@ -11,8 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "audit/reference/instruction_sets.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/instruction_sets.h"
 
 namespace holdfast {
 namespace {

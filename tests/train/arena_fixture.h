@@ -7,8 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "audit/reference/random_tensor.h"
 #include "nn/parameters.h"
-#include "tests/reference/random_tensor.h"
 #include "train/spans.h"
 
 namespace holdfast {

@@ -2,9 +2,9 @@
 // all that is measured and kept.
 #include <gtest/gtest.h>
 
+#include "audit/reference/instruction_sets.h"
 #include "tensor/blas.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/instruction_sets.h"
 #include "tests/train/run_fixture.h"
 #include "train/trainer.h"
 

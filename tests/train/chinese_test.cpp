@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <set>
 
+#include "audit/reference/small_bert.h"
 #include "base/file.h"
 #include "base/utf8.h"
-#include "tests/reference/small_bert.h"
 #include "tests/reference/temporary_folder.h"
 #include "tests/train/chinese_texts.h"
 #include "tokenizer/tokenizer.h"

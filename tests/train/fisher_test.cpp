@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "audit/reference/per_sample_loop.h"
 #include "tensor/storage.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/per_sample_loop.h"
 #include "tests/train/tiny_classifier.h"
 #include "train/mixing.h"
 

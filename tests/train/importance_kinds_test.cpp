@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <string>
 
+#include "audit/reference/per_sample_loop.h"
 #include "base/parallel.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/per_sample_loop.h"
 #include "tests/train/tiny_classifier.h"
 #include "train/fisher.h"
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "audit/reference/marginal_relevance.h"
 #include "tensor/random.h"
-#include "tests/reference/marginal_relevance.h"
 
 namespace holdfast {
 namespace {

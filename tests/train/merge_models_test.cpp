@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "audit/reference/small_bert.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/small_bert.h"
 
 namespace holdfast {
 namespace {

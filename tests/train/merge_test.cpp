@@ -6,10 +6,10 @@
 #include <cmath>
 #include <limits>
 
+#include "audit/reference/merge.h"
 #include "base/parallel.h"
 #include "tensor/random.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/merge.h"
 
 namespace holdfast {
 namespace {

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <limits>
 
+#include "audit/reference/instruction_sets.h"
+#include "audit/reference/pulled_adamw.h"
 #include "base/parallel.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/instruction_sets.h"
-#include "tests/reference/pulled_adamw.h"
 #include "tests/train/arena_fixture.h"
 #include "train/optimizer.h"
 

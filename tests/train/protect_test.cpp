@@ -7,9 +7,9 @@
 #include <limits>
 #include <numeric>
 
+#include "audit/reference/instruction_sets.h"
 #include "base/parallel.h"
 #include "tests/reference/expect_error.h"
-#include "tests/reference/instruction_sets.h"
 #include "tests/train/arena_fixture.h"
 
 namespace holdfast {

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "audit/reference/small_bert.h"
 #include "base/file.h"
 #include "nn/model.h"
 #include "tensor/random.h"
-#include "tests/reference/small_bert.h"
 #include "tests/reference/temporary_folder.h"
 #include "tokenizer/tokenizer.h"
 #include "train/recipe.h"

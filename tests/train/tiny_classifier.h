@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "audit/reference/small_bert.h"
 #include "nn/model.h"
 #include "tensor/random.h"
-#include "tests/reference/small_bert.h"
 #include "train/sample.h"
 
 namespace holdfast {

@@ -1,5 +1,5 @@
 // AdamW with everything that holds weights back, one element at a time in double, each line a line
-// of the formulas in train/optimizer.h and train/penalty.h. Oracle of the tests.
+// of the formulas in train/optimizer.h and train/penalty.h. Oracle of the audit and the tests.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // The elementary operations in double, written for obviousness: every element from its own index.
-// Oracles of the tests.
+// Oracles of the audit and of the tests.
 #pragma once
 
 #include <algorithm>
