@@ -8,6 +8,7 @@ namespace holdfast::bench {
 struct Ceilings {
   double gflops =
       0;  // f32 fused multiply-adds on registers, in the widest vectors that isa() allows
+  double bf16_gflops = 0;  // dot products of AVX512_BF16 likewise; 0: not there. AMX can be faster.
   // Arrays of bytes_beyond_cache() each; bytes read and written, as the loop names them.
   double copy = 0;    // y = x, GB/s
   double triad = 0;   // y = a + s b

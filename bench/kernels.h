@@ -9,10 +9,10 @@
 
 namespace holdfast::bench {
 
-/// What one call does: held against the ceiling of arithmetic or, without `flops`, against that of
-/// memory. Bytes are those that must move at least once: inputs read, results written.
+/// What one call does, one of the three: held against the ceiling of f32 arithmetic, of memory, or
+/// of bf16 arithmetic. Bytes are those that must move at least once: inputs read, results written.
 struct Work {
-  double flops = 0, bytes = 0;
+  double flops = 0, bytes = 0, bf16_flops = 0;
 };
 
 /// One call of what is measured, with its operands.

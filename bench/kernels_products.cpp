@@ -1,5 +1,6 @@
 // Matrix products: the BLAS, our own linear layer, attention. Sizes are those of MiniLM's and
 // BERT-base's layers.
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "tensor/kernels/attention.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/linear.h"
+#include "tensor/kernels/round.h"
 
 namespace holdfast::bench {
 namespace {
@@ -54,6 +56,53 @@ void add_gemm(const Layer& layer) {
     return [=, o = Operands(layer)] {
       gemm(Trans::yes, Trans::no, O, I, kRows, 1.0f, o.y.data<float>(), O, o.x.data<float>(), I,
            0.0f, o.w.data<float>(), I);
+    };
+  });
+}
+
+Tensor rounded(const Tensor& x) {
+  const Tensor y = Tensor::empty(x.shape(), DType::bf16);
+  best<kernels::Round>().to_bf16(x.data<float>(), x.numel(), y.data<Bf16>());
+  return y;
+}
+
+// The same three with operands in bf16, sums and results in f32.
+void add_gemm_bf16(const Layer& layer) {
+  struct Rounded {
+    Tensor x, w, y, out;
+    explicit Rounded(const Operands& o)
+        : x(rounded(o.x)),
+          w(rounded(o.w)),
+          y(rounded(o.y)),
+          out(Tensor::empty({std::max({o.x.numel(), o.w.numel(), o.y.numel()})}, DType::f32)) {}
+  };
+  const auto [I, O] = layer;
+  const Work work{.bf16_flops = layer.work().flops};
+  add_row("gemm_bf16.forward", layer.text(), work, [=] {
+    return [=, r = Rounded(Operands(layer))] {
+      gemm(Trans::no, Trans::yes, kRows, O, I, r.x.data<Bf16>(), I, r.w.data<Bf16>(), I, false,
+           r.out.data<float>(), O);
+    };
+  });
+  add_row("gemm_bf16.input_gradient", layer.text(), work, [=] {
+    return [=, r = Rounded(Operands(layer))] {
+      gemm(Trans::no, Trans::no, kRows, I, O, r.y.data<Bf16>(), O, r.w.data<Bf16>(), I, false,
+           r.out.data<float>(), I);
+    };
+  });
+  add_row("gemm_bf16.weight_gradient", layer.text(), work, [=] {
+    return [=, r = Rounded(Operands(layer))] {
+      gemm(Trans::yes, Trans::no, O, I, kRows, r.y.data<Bf16>(), O, r.x.data<Bf16>(), I, false,
+           r.out.data<float>(), I);
+    };
+  });
+}
+
+void add_round() {
+  const std::int64_t n = bytes_beyond_cache() / 4;
+  add_row("round.to_bf16", std::to_string(n), {.bytes = 6.0 * static_cast<double>(n)}, [n] {
+    return [x = noise({n}), y = Tensor::empty({n}, DType::bf16)] {
+      best<kernels::Round>().to_bf16(x.data<float>(), x.numel(), y.data<Bf16>());
     };
   });
 }
@@ -161,6 +210,10 @@ void add_attention(std::int64_t queries, std::int64_t T, std::int64_t H, std::in
 
 void add_product_kernels() {
   for (const Layer& layer : kLayers) add_gemm(layer);
+  if (missing_for_bf16().empty()) {
+    for (const Layer& layer : kLayers) add_gemm_bf16(layer);
+  }
+  add_round();
   const auto& activations = best<kernels::Activations<float>>();
   for (const Layer& layer : kLayers) add_linear(layer, "none", activations.none, false);
   for (const Layer& layer : {kLayers[2], kLayers[6]})

@@ -23,6 +23,8 @@ int main(int argc, char** argv) {
                          {"cache_bytes", cache_bytes()},
                          {"threads", thread_count()},
                          {"fma_gflops", ceilings.gflops},
+                         {"bf16_gflops", ceilings.bf16_gflops},
+                         {"missing_for_bf16", missing_for_bf16()},
                          {"copy_gbs", ceilings.copy},
                          {"triad_gbs", ceilings.triad},
                          {"update_gbs", ceilings.update},
