@@ -33,12 +33,31 @@ Var Model::encode_rows(const Rows& rows, const Batch& batch, const DropoutPlan& 
       batch.type_ids, Var(arena[embedding_norm_.weight]), Var(arena[embedding_norm_.bias]),
       config_.layer_norm_eps, dropout.at("embeddings", config_.hidden_dropout), batch.packing);
   record(trace, "bert.embeddings", hidden.value());
+  if (trace != nullptr) trace_tables(batch, *trace);
   const Rows all{.numbers = {}, .packing = batch.packing};
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     const bool last = index + 1 == layers_.size();
     hidden = encode_layer(index, hidden, last ? rows : all, batch.packing, dropout, trace);
   }
   return hidden;
+}
+
+void Model::trace_tables(const Batch& batch, ActivationTrace& trace) {
+  const NoGrad off;
+  const auto rows = [&](const char* name, std::size_t table, const Tensor& ids) {
+    trace.emplace_back(std::string("bert.embeddings.") + name,
+                       embedding(Var((*arena_)[table]), ids).value());
+  };
+  rows("word_embeddings", words_, batch.ids);
+  rows("position_embeddings", positions_, batch.positions);
+  rows("token_type_embeddings", types_, batch.type_ids);
+}
+
+void Model::trace_product(const std::string& path, const Var& x, const Affine& affine,
+                          ActivationTrace* trace) {
+  if (trace == nullptr) return;
+  const NoGrad off;
+  trace->emplace_back(path, apply(x, affine).value());
 }
 
 Var Model::apply(const Var& x, const Affine& affine, Activation activation) {
@@ -101,9 +120,11 @@ Var Model::encode_layer(std::size_t index, const Var& input, const Rows& rows,
   const std::string path = "bert.encoder." + site;
   record(trace, path + ".attention.output.dense", projected.value());
   record(trace, path + ".attention.output", attended.value());
+  trace_product(path + ".intermediate.dense", attended, layer.intermediate, trace);
   record(trace, path + ".intermediate", inner.value());
   record(trace, path + ".output.dense", outer.value());
   record(trace, path + ".output", output.value());
+  if (index + 1 == layers_.size()) record(trace, "bert.encoder", output.value());
   return output;
 }
 
@@ -112,6 +133,7 @@ Var Model::pool(const Batch& batch, const DropoutPlan& plan, ActivationTrace* tr
   const Var hidden = trace == nullptr ? encode_rows(first, batch, plan, nullptr)
                                       : first.of(encode(batch, plan, trace));
   const Var pooled = apply(hidden, pooler_, Activation::tanh);
+  trace_product("bert.pooler.dense", hidden, pooler_, trace);
   record(trace, "bert.pooler", pooled.value());
   const double p =
       config_.classifier_dropout < 0 ? config_.hidden_dropout : config_.classifier_dropout;

@@ -27,8 +27,8 @@ struct DropoutPlan {
   DropoutKey at(std::string_view site, double p) const;
 };
 
-/// Named activations of a forward pass, "<module path>" -> value, filled when asked for (trace,
-/// audits).
+/// Named activations of a forward pass, "<module path>" -> value, filled when asked for
+/// (nn/trace.h).
 using ActivationTrace = std::vector<std::pair<std::string, Tensor>>;
 
 /// What one task has of a head that grew task by task.
@@ -182,6 +182,11 @@ class Model {
   Var attend(std::size_t index, const Var& input, const Var& asking, const Rows& rows,
              const Packing& packing, const DropoutPlan& dropout, ActivationTrace* trace);
   Var apply(const Var& x, const Affine& affine, Activation activation = Activation::none);
+  /// What a trace shows beside the fused operations: the rows of the embedding tables, and a
+  /// product before its activation.
+  void trace_tables(const Batch& batch, ActivationTrace& trace);
+  void trace_product(const std::string& path, const Var& x, const Affine& affine,
+                     ActivationTrace* trace);
   /// The end of a sub-layer: LN(residual + dropout(x)), with an adapter in its place.
   Var add_and_norm(const Var& x, const Var& residual, const Affine& norm, const DropoutKey& dropout,
                    const Packing& packing, const std::optional<Bottleneck>& adapter);

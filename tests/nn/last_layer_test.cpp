@@ -2,6 +2,8 @@
 // computation of every row, which a trace asks for.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/nn/adapter_models.h"
 #include "tests/nn/golden.h"
 
@@ -69,7 +71,9 @@ TEST_P(LastLayer, EqualsTheComputationOfEveryRow) {
     const Batch batch = pack(texts);
     ActivationTrace trace;
     const Pass some = pass(batch, nullptr), all = pass(batch, &trace);
-    EXPECT_EQ(trace.size(), 1U + 2 * 9 + 1);
+    const auto last = std::ranges::find(trace, "bert.encoder", &ActivationTrace::value_type::first);
+    ASSERT_NE(last, trace.end());
+    EXPECT_EQ(last->second.size(0), batch.tokens());
     EXPECT_LE(error(some.pooled, all.pooled), 1e-12);
     const ParameterArena &found = some.model.arena(), &expected = all.model.arena();
     for (const NamedSlice& slice : expected.slices()) {

@@ -211,23 +211,6 @@ TEST(SmallBertGradient, MatchesFiniteDifferences) {
   }
 }
 
-TEST(Trace, NamesAndValuesOfHuggingFaceModules) {
-  Model model = load_small("bert_erf", DType::f64);
-  const std::vector<std::int32_t> ids = {3, 50, 7};
-  const TokenSpan text{.ids = ids, .type_ids = {}};
-  const Batch batch = pack({&text, 1});
-  ActivationTrace trace;
-  const Var pooled = model.pool(batch, {}, &trace);
-  const Var hidden = model.encode(batch);
-  ASSERT_EQ(trace.size(), 1U + 2 * 9 + 1);
-  EXPECT_EQ(trace.front().first, "bert.embeddings");
-  EXPECT_EQ(trace[4].first, "bert.encoder.layer.0.attention.self");
-  EXPECT_EQ(trace[trace.size() - 2].first, "bert.encoder.layer.1.output");
-  EXPECT_EQ(trace[trace.size() - 2].second.to_vector(), hidden.value().to_vector());
-  EXPECT_EQ(trace.back().first, "bert.pooler");
-  EXPECT_EQ(trace.back().second.to_vector(), pooled.value().to_vector());
-}
-
 std::filesystem::path minilm_directory() {
   const char* named = std::getenv("HOLDFAST_MINILM");
   return named != nullptr ? std::filesystem::path(named)
