@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "audit/reference/small_bert.h"
 #include "nn/model.h"
 #include "tensor/random.h"
 
@@ -15,15 +16,7 @@ inline AdapterConfig adapter_of(AdapterKind kind) {
 
 /// Weights far from zero, two heads, no adapter.
 inline Model base_model(DType dtype, std::int64_t layers = 2) {
-  BertConfig config;
-  config.vocab_size = 50;
-  config.hidden_size = 16;
-  config.layers = layers;
-  config.heads = 2;
-  config.intermediate_size = 24;
-  config.max_positions = 32;
-  config.initializer_range = 0.3;
-  Model model = Model::create(config, dtype, 7);
+  Model model = Model::create(small_bert(50, 16, layers, 0.3), dtype, 7);
   model.add_head("news", {"world", "sport", "tech"}, 1);
   model.add_head("medical", {"yes", "no"}, 2);
   return model;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "audit/reference/small_bert.h"
 #include "base/parallel.h"
 #include "tests/nn/scratch.h"
 
@@ -14,16 +15,7 @@ namespace {
 
 using testing::message_of;
 
-BertConfig small_config() {
-  BertConfig config;
-  config.vocab_size = 50;
-  config.hidden_size = 16;
-  config.layers = 2;
-  config.heads = 2;
-  config.intermediate_size = 24;
-  config.max_positions = 32;
-  return config;
-}
+BertConfig small_config() { return small_bert(50, 16, 2); }
 
 TEST(Model, ArenaOrderIsThatOfTheLayers) {
   Model model = Model::create(small_config(), DType::f32, 1);
@@ -155,9 +147,7 @@ TEST(Dropout, EachSiteHasItsOwnStream) {
 
 // With dropout a text's logits depend on its slot and step, and not on the texts packed beside it.
 TEST(Dropout, FollowsTheSlotNotThePlaceInTheBatch) {
-  BertConfig config = small_config();
-  config.initializer_range = 0.3;
-  Model model = Model::create(config, DType::f64, 1);
+  Model model = Model::create(small_bert(50, 16, 2, 0.3), DType::f64, 1);
   model.set_dropout(0.5);
   model.add_head("news", {"a", "b"}, 1);
   const std::vector<std::int32_t> first = {3, 4, 5, 6}, second = {7, 8};
@@ -180,11 +170,8 @@ TEST(Dropout, FollowsTheSlotNotThePlaceInTheBatch) {
 
 // A forward and backward pass with dropout gives the same bits for any number of workers.
 TEST(Model, BitsDoNotDependOnThreads) {
-  BertConfig config = small_config();
-  config.vocab_size = 300;
-  config.hidden_size = 128;
+  BertConfig config = small_bert(300, 128, 2);
   config.intermediate_size = 512;
-  config.max_positions = 160;
   Model model = Model::create(config, DType::f32, 1);
   model.add_head("news", {"a", "b"}, 1);
   std::vector<std::vector<std::int32_t>> ids;
