@@ -238,6 +238,36 @@ void write_file(const fs::path& path, std::string_view contents) {
   writer.commit();
 }
 
+AppendingFile::AppendingFile(fs::path path, std::int64_t kept)
+    : path_(std::move(path)),
+      descriptor_(retry([&] {
+        return ::open(path_.c_str(),
+                      O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0666);
+      })),
+      size_(kept) {
+  struct stat status = {};
+  if (descriptor_.get() < 0 || ::fstat(descriptor_.get(), &status) != 0) {
+    fail_errno("write", path_, errno);
+  }
+  if (!S_ISREG(status.st_mode)) {
+    fail("write", path_, std::string("it is ") + kind(status.st_mode) + ", not a file");
+  }
+  if (status.st_size < kept) {
+    fail("continue", path_, "it has been cut short");
+  }
+  if (retry([&] { return ::ftruncate(descriptor_.get(), kept); }) != 0) {
+    fail_errno("write", path_, errno);
+  }
+}
+
+void AppendingFile::append(std::string_view text) {
+  const auto bytes = std::as_bytes(std::span(text));
+  write_all(descriptor_.get(), bytes.data(), bytes.size(), path_);
+  size_ += std::ssize(bytes);
+}
+
+void AppendingFile::sync() { holdfast::sync(descriptor_, path_); }
+
 namespace {
 
 void sync_tree(const fs::path& folder) {

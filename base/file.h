@@ -66,6 +66,23 @@ class FileWriter {
   Descriptor descriptor_;
 };
 
+/// A file that grows line by line: what is appended is in the system's hands at once, so that it
+/// survives the end of this process, and on the disk after sync().
+class AppendingFile {
+ public:
+  /// Makes an empty file, or keeps the first `kept` bytes of the one that is there. A link, a folder
+  /// or a device at `path` is refused, and a file that is shorter.
+  explicit AppendingFile(std::filesystem::path path, std::int64_t kept = 0);
+  void append(std::string_view text);
+  void sync();
+  std::int64_t size() const { return size_; }
+
+ private:
+  std::filesystem::path path_;
+  Descriptor descriptor_;
+  std::int64_t size_ = 0;
+};
+
 /// Throws unless entries can be made in `folder`, or `folder` itself where it does not exist yet:
 /// makes one in the nearest folder that exists, and takes it away again.
 void probe_folder(const std::filesystem::path& folder);

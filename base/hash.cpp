@@ -4,6 +4,9 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <vector>
+
+#include "base/parallel.h"
 
 namespace holdfast {
 namespace {
@@ -37,13 +40,26 @@ Digest hash128(std::string_view bytes) {
   return canonical(XXH3_128bits(bytes.data(), bytes.size()));
 }
 
-std::string to_hex(const Digest& digest) {
+Digest hash128_in_pieces(std::span<const std::byte> bytes) {
+  constexpr std::int64_t kBytes = 1 << 20;
+  const std::int64_t size = std::ssize(bytes);
+  std::vector<Digest> pieces(static_cast<std::size_t>((size + kBytes - 1) / kBytes));
+  parallel_for(size, kBytes, [&](std::int64_t begin, std::int64_t end) {
+    pieces[static_cast<std::size_t>(begin / kBytes)] =
+        canonical(XXH3_128bits(bytes.data() + begin, static_cast<std::size_t>(end - begin)));
+  });
+  return canonical(XXH3_128bits(pieces.data(), pieces.size() * sizeof(Digest)));
+}
+
+std::string hexadecimal(std::span<const std::uint8_t> bytes) {
   std::string out;
-  for (const std::uint8_t byte : digest) {
+  for (const std::uint8_t byte : bytes) {
     out += "0123456789abcdef"[byte >> 4U];
     out += "0123456789abcdef"[byte & 0xFU];
   }
   return out;
 }
+
+std::string to_hex(const Digest& digest) { return hexadecimal(digest); }
 
 }  // namespace holdfast

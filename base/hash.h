@@ -14,10 +14,15 @@ namespace holdfast {
 
 using Digest = std::array<std::uint8_t, 16>;  // canonical (big-endian) XXH3-128
 
+/// Two lower-case digits a byte.
+std::string hexadecimal(std::span<const std::uint8_t> bytes);
 /// 32 lower-case hexadecimal digits, as `xxhsum -H128` prints them.
 std::string to_hex(const Digest& digest);
 
 Digest hash128(std::string_view bytes);
+/// Of the digests of its pieces of 1 MiB, which are taken in parallel: the same for any number of
+/// threads.
+Digest hash128_in_pieces(std::span<const std::byte> bytes);
 
 /// The digest of bytes that come in pieces; the pieces' bounds do not matter.
 class Hasher {

@@ -11,6 +11,10 @@ find_path(XXHASH_INCLUDE_DIR xxhash.h REQUIRED)
 add_library(holdfast_dep_xxhash INTERFACE)
 target_include_directories(holdfast_dep_xxhash SYSTEM INTERFACE ${XXHASH_INCLUDE_DIR})
 
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+add_library(holdfast_dep_crypto INTERFACE)
+target_link_libraries(holdfast_dep_crypto INTERFACE OpenSSL::Crypto)
+
 find_package(ICU REQUIRED COMPONENTS uc)
 add_library(holdfast_dep_icu INTERFACE)
 target_link_libraries(holdfast_dep_icu INTERFACE ICU::uc)

@@ -3,7 +3,7 @@
 # `deps.sh PACKAGE...` asks for further ones. Prints nothing when all is there. Exit status 2, with the line to run, when something is missing and cannot be installed.
 set -eu
 required="g++ cmake ninja-build pkg-config libopenblas-pthread-dev libicu-dev libgtest-dev libbenchmark-dev nlohmann-json3-dev
-  libfmt-dev libcli11-dev libxxhash-dev zlib1g-dev libzstd-dev $*"
+  libfmt-dev libcli11-dev libxxhash-dev libssl-dev zlib1g-dev libzstd-dev $*"
 optional="libdnnl-dev"   # faster f32 matrix products on AVX-512 machines
 
 if ! command -v dpkg-query >/dev/null; then
@@ -13,7 +13,7 @@ fi
 missing() {
   for package in "$@"; do
     case "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" in
-      installed) ;;
+      installed*) ;;  # once for each architecture
       *) printf '%s ' "$package" ;;
     esac
   done

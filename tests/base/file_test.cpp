@@ -96,6 +96,30 @@ TEST(File, ReadsAtAnyOffsetAndNoticesTheEnd) {
                                    [&] { file.read(3, std::as_writable_bytes(std::span(part))); });
 }
 
+TEST(AppendingFile, GrowsAndContinuesFromAPlace) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "log";
+  {
+    AppendingFile file(path);
+    file.append("one\n");
+    EXPECT_EQ(read_file(path, 100), "one\n");  // at once
+    file.append("two\n");
+    file.sync();
+    EXPECT_EQ(file.size(), 8);
+  }
+  {
+    AppendingFile file(path, 4);
+    EXPECT_EQ(read_file(path, 100), "one\n");
+    file.append("three\n");
+    EXPECT_EQ(file.size(), 10);
+  }
+  EXPECT_EQ(read_file(path, 100), "one\nthree\n");
+  expect_error<std::runtime_error>("shorter", "cut short", [&] { AppendingFile(path, 11); });
+  expect_error<std::runtime_error>("folder", "cannot write", [&] { AppendingFile(folder.path()); });
+  AppendingFile{path};
+  EXPECT_EQ(read_file(path, 100), "");
+}
+
 TEST(FileWriter, FollowsTheUmaskAndKeepsTheModeOfWhatItReplaces) {
   const TemporaryFolder folder;
   {

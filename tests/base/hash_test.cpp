@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/parallel.h"
+
 namespace holdfast {
 namespace {
 
@@ -26,6 +28,30 @@ TEST(Hash, PiecesDoNotMatter) {
     }
     EXPECT_EQ(hasher.digest(), hash128(text)) << piece;
   }
+}
+
+TEST(Hash, PiecesInParallelAreTheSameForAnyThreads) {
+  std::string text((std::size_t{5} << 20) + 3, 'x');
+  for (std::size_t i = 0; i < text.size(); i += 7) {
+    text[i] = static_cast<char>(i);
+  }
+  const auto bytes = std::as_bytes(std::span(text));
+  const Digest one = hash128_in_pieces(bytes);
+  std::string digests;  // by its definition
+  for (std::size_t at = 0; at < text.size(); at += std::size_t{1} << 20) {
+    const Digest piece = hash128(std::string_view(text).substr(at, std::size_t{1} << 20));
+    digests.append(piece.begin(), piece.end());
+  }
+  EXPECT_EQ(one, hash128(digests));
+  const int before = thread_count();
+  for (const int threads : {2, 3, 4}) {
+    set_thread_count(threads);
+    EXPECT_EQ(hash128_in_pieces(bytes), one) << threads;
+  }
+  set_thread_count(before);
+  text.back() = 'y';
+  EXPECT_NE(hash128_in_pieces(bytes), one);
+  EXPECT_EQ(hash128_in_pieces({}), hash128(""));
 }
 
 }  // namespace
