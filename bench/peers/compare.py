@@ -1,6 +1,7 @@
 """Runs both sides of every work in turn (A B A B) and prints one table; called by run.sh.
 
-A side runs with the number of threads that it is fastest with: each number in --threads is tried once, before the pairs.
+A side runs with the number of threads that it is fastest with: each number in --threads is tried once, before the pairs, with
+a quarter of the steps. What is compared within one program has the most threads.
 Ratios are of one round each; the table shows their median, lowest and highest. --json FILE keeps all of it.
 """
 import argparse, json, os, statistics, subprocess, sys, time
@@ -39,8 +40,8 @@ def first_line(command, environment):
     return {"seconds": seconds, "peak_bytes": usage.ru_maxrss * 1024}
 
 
-def run(side, threads):
-    command = [part.replace("{threads}", str(threads)) for part in side.command]
+def run(side, threads, steps=None):
+    command = [part.replace("{threads}", str(threads)).replace("{steps}", str(steps or side.steps)) for part in side.command]
     environment = {**os.environ, **side.environment}
     if side.first_line:
         return first_line(command, environment)
@@ -50,10 +51,13 @@ def run(side, threads):
     return json.loads(out.stdout.splitlines()[-1])
 
 
-def best_threads(side):
-    if len(thread_counts) == 1 or "{threads}" not in side.command:
-        return thread_counts[0]
-    return max(thread_counts, key=lambda threads: run(side, threads)["rate"])
+def best_threads(work):
+    """For each side."""
+    most = max(thread_counts)
+    if len(thread_counts) == 1 or len(work.sides) == 1:
+        return {name: most for name in work.sides}
+    rate = lambda side, threads: run(side, threads, max(2, side.steps // 4))["rate"]
+    return {name: max(thread_counts, key=lambda n: rate(side, n)) if "{threads}" in side.command else most for name, side in work.sides.items()}
 
 
 def check_same_work(work, r):
@@ -66,7 +70,7 @@ def check_same_work(work, r):
 
 def measure(work):
     """One dictionary for each row of the work."""
-    threads = {name: best_threads(side) for name, side in work.sides.items()}
+    threads = best_threads(work)
     rounds = []
     for _ in range(args.pairs):
         rounds.append({name: run(side, threads[name]) for name, side in work.sides.items()})
@@ -108,7 +112,7 @@ print(f"{'work':<56}{'ours':>10}{'peer':>10} {'':<9}{'ratio':>6}{' (low-high)':<
 
 programs = table.Programs(args.build, os.path.join(args.build, "holdfast"), args.folder, args.quick)
 shapes = bench_json("gemm", "--model", programs.path("classifier"), "--full", "32x128", "--steps", "1")["products"]
-works = table.all_works(programs, json.dumps(shapes))
+works = table.all_works(programs, json.dumps(shapes), facts["missing_for_bf16"])
 for name in args.only or []:
     if name not in [work.key for work in works]:
         sys.exit(f"bench-peers: --only {name}: there are " + ", ".join(work.key for work in works))

@@ -9,9 +9,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 @dataclass
 class Side:
-    """A program that prints one JSON object; {threads} in its command is filled in. `first_line`: what counts is the
-    time to its first line of output."""
+    """A program that prints one JSON object; {threads} and {steps} in its command are filled in. `first_line`: what counts is
+    the time to its first line of output."""
     command: list
+    steps: int = 0
     environment: dict = field(default_factory=dict)
     first_line: bool = False
 
@@ -43,14 +44,14 @@ class Programs:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def steps(self, number):
-        return ["--steps", str(2 if self.quick else number), "--threads", "{threads}"]
+    def ours(self, name, steps, *arguments):
+        return self.side([os.path.join(self.build, "bench", "bench_" + name)], steps, arguments)
 
-    def ours(self, name, *arguments):
-        return Side([os.path.join(self.build, "bench", "bench_" + name), *arguments])
+    def torch(self, name, steps, *arguments):
+        return self.side([sys.executable, os.path.join(HERE, f"torch_{name}.py")], steps, arguments)
 
-    def torch(self, name, *arguments):
-        return Side([sys.executable, os.path.join(HERE, f"torch_{name}.py"), *arguments])
+    def side(self, program, steps, arguments):
+        return Side([*program, *arguments, "--steps", "{steps}", "--threads", "{threads}"], steps=2 if self.quick else steps)
 
 
 def rate(peer, of="ours"):
@@ -62,50 +63,50 @@ def peak(peer):
 
 
 def full_step(p, key, name, weights, shape, steps, speed, memory):
-    options = [*weights, "--full", shape, *p.steps(steps)]
-    return Work(key, {"ours": p.ours("step", *options), "torch": p.torch("step", *options)},
+    options = [*weights, "--full", shape]
+    return Work(key, {"ours": p.ours("step", steps, *options), "torch": p.torch("step", steps, *options)},
                 [Row(f"{name}, training step, {shape} tokens", rate("torch"), speed, unit="tokens/s"),
                  Row("  its peak memory", peak("torch"), memory, at_least=False, unit="MiB")])
 
 
 def news_steps(p, classifier, news):
-    options = [*classifier, *news, *p.steps(12)]
-    return Work("news", {"ours": p.ours("step", *options), "dynamic": p.torch("step", *options),
-                         "grouped": p.torch("step", "--grouped", *options)},
+    options = [*classifier, *news]
+    return Work("news", {"ours": p.ours("step", 12, *options), "dynamic": p.torch("step", 12, *options),
+                         "grouped": p.torch("step", 12, "--grouped", *options)},
                 [Row("MiniLM, training on news texts, batches of 32", rate("dynamic"), 2.5, unit="tokens/s"),
                  Row("  its peak memory", peak("dynamic"), 0.4, at_least=False, unit="MiB"),
                  Row("  PyTorch with group_by_length", rate("grouped"), 1.5, unit="tokens/s")])
 
 
 def inference(p, classifier, news, batch, steps, name):
-    options = [*classifier, *news, "--batch", str(batch), *p.steps(steps)]
-    sides = {"ours": p.ours("infer", *options), "torch": p.torch("infer", *options)}
+    options = [*classifier, *news, "--batch", str(batch)]
+    sides = {"ours": p.ours("infer", steps, *options), "torch": p.torch("infer", steps, *options)}
     rows = [Row(f"MiniLM, predictions for news, {name}", rate("torch"), 2.0, unit="texts/s"),
             Row("  its peak memory", peak("torch"), None, unit="MiB")]
     if os.path.exists(p.path("classifier.onnx")):
-        sides["onnx"] = p.torch("infer", "--onnx", p.path("classifier.onnx"), *options)
+        sides["onnx"] = p.torch("infer", steps, "--onnx", p.path("classifier.onnx"), *options)
         rows.append(Row("  ONNX Runtime", rate("onnx"), 1.2, unit="texts/s"))
     return Work(f"infer-{batch}", sides, rows)
 
 
 def share_of_gemm(p, classifier, products):
-    options = [*classifier, "--full", "32x128", *p.steps(5)]
-    openblas = p.ours("gemm", *options)
+    options = [*classifier, "--full", "32x128"]
+    openblas = p.ours("gemm", 5, *options)
     openblas.environment["HOLDFAST_ISA"] = "avx2"
-    sides = {"ours": p.ours("step", *options), "gemm": p.ours("gemm", *options), "openblas": openblas,
-             "torch": p.torch("gemm", "--products", products, *p.steps(5))}
+    sides = {"ours": p.ours("step", 5, *options), "gemm": p.ours("gemm", 5, *options), "openblas": openblas,
+             "torch": p.torch("gemm", 5, "--products", products)}
     best = lambda r: (r["ours"]["gflops"], max(r[side]["rate"] for side in ("gemm", "openblas", "torch")))
     return Work("gemm", sides, [Row("MiniLM step's useful GFLOP/s, best library's GEMM", best, 0.85, unit="GFLOP/s")])
 
 
 def recipe_step(p, classifier, tokens):
-    return Work(f"recipe-{tokens}", {"ours": p.ours("recipe", *classifier, "--full", f"32x{tokens}", *p.steps(10))},
+    return Work(f"recipe-{tokens}", {"ours": p.ours("recipe", 10, *classifier, "--full", f"32x{tokens}")},
                 [Row(f"Full recipe's step, naive step, 32x{tokens} tokens",
                      lambda r: (r["ours"]["full_step_seconds"], r["ours"]["naive_step_seconds"]), 1.03, at_least=False, unit="s")])
 
 
 def fisher(p, classifier, news):
-    side = p.ours("fisher", *classifier, *news, "--texts", "64" if p.quick else "128", "--loop", "0", *p.steps(3))
+    side = p.ours("fisher", 3, *classifier, *news, "--texts", "64" if p.quick else "128", "--loop", "0")
     epoch = lambda kind: lambda r: (r["ours"][kind + "_seconds"], r["ours"]["training_epoch_seconds"])
 
     def passes(r):  # four classes: one forward pass, three backward
@@ -117,18 +118,24 @@ def fisher(p, classifier, news):
                  Row("True Fisher of 4 classes, forward + 3 backward passes", passes, 1.0, at_least=False, unit="s")])
 
 
+def bf16(p, classifier, missing):
+    gains = lambda r: (r["ours"]["step_gain"], r["ours"]["gemm_gain"])
+    return Work("bf16", {"ours": p.ours("bf16", 5, *classifier, "--full", "32x128")},
+                [Row("bf16 beside f32: gain of MiniLM's step, of its GEMM", gains, 0.8, unit="x")],
+                missing and "bf16 needs " + missing)
+
+
 def first_prediction(p):
     text = "Stocks rose on Friday after the bank cut its rates."
     ours = Side([p.holdfast, "predict", "--model", p.path("classifier"), "--text", text], first_line=True)
-    torch = p.torch("first", p.path("classifier"), text)
-    torch.first_line = True
+    torch = Side([sys.executable, os.path.join(HERE, "torch_first.py"), p.path("classifier"), text], first_line=True)
     return Work("first", {"ours": ours, "torch": torch},
                 [Row("Start to first prediction, MiniLM", lambda r: (1 / r["ours"]["seconds"], 1 / r["torch"]["seconds"]), 50, unit="1/s"),
                  Row("  its peak memory", peak("torch"), None, unit="MiB")])
 
 
-def all_works(p, products):
-    """`products` of a MiniLM step as bench_gemm prints them."""
+def all_works(p, products, missing_for_bf16):
+    """`products` of a MiniLM step as bench_gemm prints them, `missing_for_bf16` as bench_machine does."""
     classifier = ["--model", p.path("classifier")]
     news = ["--data", p.path("news.csv"), "--max-length", "128"]
     works = [full_step(p, "minilm", "MiniLM", classifier, "32x128", 5, speed=1.5, memory=0.4),
@@ -139,7 +146,7 @@ def all_works(p, products):
              inference(p, classifier, news, 1, 300, "one text at a time"),
              share_of_gemm(p, classifier, products),
              recipe_step(p, classifier, 128), recipe_step(p, classifier, 54),
-             fisher(p, classifier, news),
+             fisher(p, classifier, news), bf16(p, classifier, missing_for_bf16),
              first_prediction(p)]
     if not os.path.exists(p.path("news.csv")):
         for work in works:

@@ -1,11 +1,18 @@
-"""Draws what run.py measured: plot.py scaling.csv FOLDER writes a file QUANTITY.svg each, time beside memory, both axes logarithmic."""
-import csv, math, os, sys
+"""Draws what run.py measured: a file QUANTITY.svg each, time beside memory, all axes logarithmic, for light and dark pages."""
+import csv, math, os
 
-WIDTH, HEIGHT = 380, 280
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 34, 44
-COLOURS = ["#1f6f8b", "#c2571a", "#5b7f2b"]
+WIDTH, HEIGHT = 380, 290
+LEFT, RIGHT, TOP, BOTTOM = 62, 20, 34, 52
 NAMES = {"tokens": "tokens a text", "batch": "texts a batch", "layers": "layers", "width": "width (hidden size)", "classes": "classes",
          "threads": "threads"}
+GROWTH = {"tokens": 1, "batch": 1, "layers": 1, "width": 2, "threads": -1}  # of time, were it arithmetic alone: the dashed line
+STYLE = """<style>
+text{font:12px sans-serif;fill:#24292f}.paper{fill:#fff}.grid{stroke:#d8dee4}.guide{stroke:#6e7781;stroke-dasharray:5 4;fill:none}
+.line{fill:none;stroke-width:2}.a{stroke:#0969da}.b{stroke:#bc4c00}.c{stroke:#8250df}
+.dot.a,text.a{fill:#0969da}.dot.b,text.b{fill:#bc4c00}.dot.c,text.c{fill:#8250df}text.a,text.b,text.c{stroke:none}.title{font-weight:bold}
+@media(prefers-color-scheme:dark){text{fill:#e6edf3}.paper{fill:#0d1117}.grid{stroke:#30363d}.guide{stroke:#8b949e}
+.a{stroke:#58a6ff}.b{stroke:#f0883e}.c{stroke:#bc8cff}.dot.a,text.a{fill:#58a6ff}.dot.b,text.b{fill:#f0883e}.dot.c,text.c{fill:#bc8cff}}
+</style>"""
 
 
 def ticks(low, high):
@@ -17,51 +24,71 @@ def ticks(low, high):
     return [t for t in every if first <= t <= last]
 
 
-def text(x, y, words, anchor="middle", more=""):
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{more}>{words}</text>'
+def text(x, y, words, anchor="middle", kind=""):
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{kind}">{words}</text>'
 
 
 def line(x1, y1, x2, y2):
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="#ddd"/>'
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="grid"/>'
 
 
-def panel(offset, title, x_name, series):
-    """One diagram; series: name -> [(x, y)]."""
+def logarithmic(low, high, first, last):
+    """From [low, high] to places between first and last."""
+    span = math.log(max(high, low * 1.01)) - math.log(low)
+    return lambda x: first + (last - first) * (math.log(x) - math.log(low)) / span
+
+
+def panel(offset, title, x_name, series, guide):
+    """One diagram; series: name -> [(x, y)]; guide: [(x, y)] of a dashed line, cut where the diagram ends."""
     xs = sorted({x for points in series.values() for x, _ in points})
     ys = [y for points in series.values() for _, y in points]
     y_ticks = ticks(min(*ys, max(ys) / 4), max(ys))  # what hardly grows looks so
-    low_x, high_x = math.log(xs[0]), math.log(max(xs[-1], xs[0] * 1.01))
-    low_y, high_y = math.log(y_ticks[0]), math.log(max(y_ticks[-1], y_ticks[0] * 1.01))
-    px = lambda x: offset + LEFT + (WIDTH - LEFT - RIGHT) * (math.log(x) - low_x) / (high_x - low_x)
-    py = lambda y: HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (math.log(y) - low_y) / (high_y - low_y)
-    out = [text(offset + LEFT, 20, title, "start", ' font-weight="bold"'), text(offset + (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8, x_name)]
+    px = logarithmic(xs[0], xs[-1], offset + LEFT, offset + WIDTH - RIGHT)
+    py = logarithmic(y_ticks[0], y_ticks[-1], HEIGHT - BOTTOM, TOP)
+    out = [text(offset + LEFT, 20, title, "start", "title"), text(offset + (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 12, x_name)]
     for y in y_ticks:
         out += [line(offset + LEFT, py(y), offset + WIDTH - RIGHT, py(y)), text(offset + LEFT - 6, py(y) + 4, f"{y:g}", "end")]
     for x in xs:
         out += [line(px(x), TOP, px(x), HEIGHT - BOTTOM), text(px(x), HEIGHT - BOTTOM + 16, f"{x:g}")]
-    for (name, points), colour in zip(series.items(), COLOURS):
+    if guide:
+        path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in guide)
+        out.append(f'<svg x="{offset + LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}" '
+                   f'viewBox="{offset + LEFT} {TOP} {WIDTH - LEFT - RIGHT} {HEIGHT - TOP - BOTTOM}"><polyline points="{path}" class="guide"/></svg>')
+    for place, ((name, points), kind) in enumerate(zip(series.items(), "abc")):
         path = " ".join(f"{px(x):.1f},{py(y):.1f}" for x, y in points)
-        out.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        out += [f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="3" fill="{colour}"/>' for x, y in points]
+        out.append(f'<polyline points="{path}" class="line {kind}"/>')
+        out += [f'<circle cx="{px(x):.1f}" cy="{py(y):.1f}" r="3" class="dot {kind}"/>' for x, y in points]
         if len(series) > 1:
-            place = TOP + 14 + 15 * list(series).index(name)
-            out.append(text(offset + LEFT + 8, place, name, "start", f' fill="{colour}"'))
+            out.append(text(offset + LEFT + 8, TOP + 14 + 15 * place, name, "start", kind))
     return "".join(out)
 
 
-def draw(quantity, rows):
-    series = lambda value: {
-        f"{n} thread{'s' if n > 1 else ''}": [(float(row[quantity]), value(row)) for row in rows if int(row["threads"]) == n]
-        for n in sorted({int(row["threads"]) for row in rows})}
+def series_of(quantity, rows, value):
+    """For each number of threads; all in one when that is the quantity."""
     if quantity == "threads":
-        series = lambda value: {"": [(float(row[quantity]), value(row)) for row in rows]}
-    time = panel(0, "Time of a step, ms", NAMES[quantity], series(lambda row: 1e3 * float(row["step_seconds"])))
-    memory = panel(WIDTH, "Peak memory, MiB", NAMES[quantity], series(lambda row: float(row["peak_bytes"]) / 2**20))
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {HEIGHT}" font-family="sans-serif" font-size="12" fill="#333">'
-            f'<rect width="100%" height="100%" fill="#fff"/>{time}{memory}</svg>\n')
+        return {"": [(float(row[quantity]), value(row)) for row in rows]}
+    return {f"{n} thread{'s' if n > 1 else ''}": [(float(row[quantity]), value(row)) for row in rows if int(row["threads"]) == n]
+            for n in sorted({int(row["threads"]) for row in rows})}
 
 
-def draw_all(path, folder):
+def guide_of(quantity, base, points):
+    """From the point that all drawings share."""
+    if quantity not in GROWTH:
+        return []
+    x0, y0 = next((x, y) for x, y in points if x == base[quantity])
+    return [(x, y0 * (x / x0) ** GROWTH[quantity]) for x, _ in points]
+
+
+def draw(quantity, base, rows):
+    seconds = series_of(quantity, rows, lambda row: 1e3 * float(row["step_seconds"]))
+    bytes_ = series_of(quantity, rows, lambda row: float(row["peak_bytes"]) / 2**20)
+    time = panel(0, "Time of a step, ms", NAMES[quantity], seconds, guide_of(quantity, base, next(iter(seconds.values()))))
+    memory = panel(WIDTH, "Peak memory, MiB", NAMES[quantity], bytes_, [])
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * WIDTH} {HEIGHT}" role="img" aria-label="Time and memory of a step '
+            f'against {NAMES[quantity]}">{STYLE}<rect width="100%" height="100%" class="paper"/>{time}{memory}</svg>\n')
+
+
+def draw_all(path, folder, base):
     with open(path, newline="") as file:
         rows = list(csv.DictReader(file))
     for quantity in NAMES:
@@ -70,10 +97,5 @@ def draw_all(path, folder):
             continue
         name = os.path.join(folder, quantity + ".svg")
         with open(name, "w") as file:
-            file.write(draw(quantity, of_it))
+            file.write(draw(quantity, base, of_it))
         yield name
-
-
-if __name__ == "__main__":
-    for name in draw_all(sys.argv[1], sys.argv[2]):
-        print(name)
