@@ -13,6 +13,8 @@
 
 #include "base/parallel.h"
 #include "tensor/cpu.h"
+#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/gemm.h"
 #include "tensor/storage.h"
 
 extern "C" char* openblas_get_config();
@@ -143,6 +145,14 @@ class Bf16Product {
 };
 #endif
 
+// Portable numerics: the kernels' own loops, as no two libraries add up in the same order.
+template <class T>
+void portable_gemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, T alpha, const T* A,
+                   std::int64_t lda, const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc) {
+  kernels::best<kernels::Gemm<T>>().multiply(ta == Trans::yes, tb == Trans::yes, M, N, K, alpha, A, lda, B, ldb, beta, C,
+                                             ldc);
+}
+
 // Tile extents: a function of the shape alone. Large enough that a library's packing is amortised, small enough that
 // a few workers share a layer's GEMM.
 struct Tiles {
@@ -167,6 +177,7 @@ template <>
 void gemm_serial<float>(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, float alpha,
                         const float* A, std::int64_t lda, const float* B, std::int64_t ldb, float beta, float* C,
                         std::int64_t ldc) {
+  if (is_portable(isa())) return portable_gemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
 #if HOLDFAST_ONEDNN
   if (use_onednn()) return onednn_sgemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
 #endif
@@ -179,6 +190,7 @@ template <>
 void gemm_serial<double>(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, double alpha,
                          const double* A, std::int64_t lda, const double* B, std::int64_t ldb, double beta, double* C,
                          std::int64_t ldc) {
+  if (is_portable(isa())) return portable_gemm(ta, tb, M, N, K, alpha, A, lda, B, ldb, beta, C, ldc);
   require_threaded_openblas();
   cblas_dgemm(CblasRowMajor, cblas(ta), cblas(tb), narrow(M), narrow(N), narrow(K), alpha, A, narrow(lda), B,
               narrow(ldb), beta, C, narrow(ldc));
@@ -247,6 +259,7 @@ template void gemm<double>(Trans, Trans, std::int64_t, std::int64_t, std::int64_
                            const double*, std::int64_t, double, double*, std::int64_t);
 
 std::string gemm_description() {
+  if (is_portable(isa())) return "portable loops";
   std::string text = openblas_get_config();
   text += std::string(" (kernels: ") + openblas_get_corename() + ")";
 #if HOLDFAST_ONEDNN

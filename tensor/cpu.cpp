@@ -8,34 +8,26 @@
 namespace holdfast {
 namespace {
 
-Isa best_isa() {
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd")) {
-    return Isa::avx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
-    return Isa::avx2;
-  }
-#endif
-  return Isa::baseline;
-}
-
 Isa checked(Isa wanted) {
-  if (wanted > best_isa()) {
-    throw std::invalid_argument("[cpu] this CPU has no " + std::string(name_of(wanted)) + "; its best is " +
-                                std::string(name_of(best_isa())));
+  if (!supported(wanted)) {
+    throw std::invalid_argument("[cpu] this CPU lacks the instructions of " +
+                                std::string(name_of(wanted)));
   }
   return wanted;
 }
 
 Isa first_choice() {
   const char* asked = std::getenv("HOLDFAST_ISA");
-  if (asked == nullptr || *asked == '\0') return best_isa();
-  for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
-    if (name_of(isa) == asked) return checked(isa);
+  if (asked == nullptr || *asked == '\0') {
+    return supported(Isa::avx512) ? Isa::avx512 : supported(Isa::avx2) ? Isa::avx2 : Isa::baseline;
   }
-  throw std::invalid_argument("[cpu] HOLDFAST_ISA must be baseline, avx2 or avx512, not \"" + std::string(asked) + "\"");
+  std::string names;
+  for (const Isa isa : kIsas) {
+    if (name_of(isa) == asked) return checked(isa);
+    names += (names.empty() ? "" : ", ") + std::string(name_of(isa));
+  }
+  throw std::invalid_argument("[cpu] HOLDFAST_ISA must be one of " + names + ", not \"" +
+                              std::string(asked) + "\"");
 }
 
 std::atomic<Isa>& chosen() {
@@ -46,12 +38,55 @@ std::atomic<Isa>& chosen() {
 }  // namespace
 
 std::string_view name_of(Isa isa) {
-  return isa == Isa::avx512 ? "avx512" : isa == Isa::avx2 ? "avx2" : "baseline";
+  switch (isa) {
+    case Isa::baseline:
+      return "baseline";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
+    case Isa::portable:
+      return "portable";
+    case Isa::portable_avx2:
+      return "portable_avx2";
+    case Isa::portable_avx512:
+      return "portable_avx512";
+  }
+  throw std::logic_error("[cpu] an instruction set has no name");
+}
+
+bool is_portable(Isa isa) { return isa >= Isa::portable; }
+
+bool supported(Isa isa) {
+  switch (isa) {
+#if defined(__x86_64__)
+    case Isa::avx512:
+    case Isa::portable_avx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512cd");
+    case Isa::avx2:
+    case Isa::portable_avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("bmi2");
+#endif
+    default:
+      return isa == Isa::baseline || isa == Isa::portable;
+  }
 }
 
 Isa isa() { return chosen().load(std::memory_order_relaxed); }
 
 void set_isa(Isa isa) { chosen().store(checked(isa)); }
+
+std::string_view arithmetic() { return name_of(is_portable(isa()) ? Isa::portable : isa()); }
+
+PortableNumerics::PortableNumerics(bool wanted) {
+  if (!wanted || is_portable(before_)) return;
+  set_isa(before_ == Isa::avx512 ? Isa::portable_avx512
+          : before_ == Isa::avx2 ? Isa::portable_avx2
+                                 : Isa::portable);
+}
 
 bool has_bf16() {
 #if defined(__x86_64__)

@@ -1,7 +1,8 @@
-// The instruction sets of this machine, each made the current one in turn.
+// The sets of kernels that this machine runs, each made the current one in turn.
 #pragma once
 
-#include <stdexcept>
+#include <algorithm>
+#include <iterator>
 #include <vector>
 
 #include "base/parallel.h"
@@ -10,17 +11,8 @@
 namespace holdfast::reference {
 
 inline std::vector<Isa> instruction_sets() {
-  const Isa before = isa();
   std::vector<Isa> found;
-  for (const Isa candidate : {Isa::baseline, Isa::avx2, Isa::avx512}) {
-    try {
-      set_isa(candidate);
-    } catch (const std::invalid_argument&) {
-      break;
-    }
-    found.push_back(candidate);
-  }
-  set_isa(before);
+  std::copy_if(std::begin(kIsas), std::end(kIsas), std::back_inserter(found), supported);
   return found;
 }
 

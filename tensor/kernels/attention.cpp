@@ -85,14 +85,12 @@ void exponentials(std::int64_t n, std::int64_t padded, const T* factors, T* s, T
   const T m = fold<T>(greatest, [](Lanes<T> a, Lanes<T> b) { return a > b ? a : b; });
   for (std::int64_t j = 0; j < padded; ++j) s[j] = exp(s[j] - m);
   for (std::int64_t j = n; j < padded; ++j) s[j] = 0;
-  Lanes<T> sum{};
-  for (std::int64_t j = 0; j < padded; j += W) {
-    const Lanes<T> e = load(s + j);
-    sum += e;
-    if (factors != nullptr) store(s + j, e * load(factors + j));
-  }
   *max = m;
-  *total = sum_of<T>(sum);
+  *total = sum<T>(
+      padded, [=](std::int64_t j) { return load(s + j); }, [=](std::int64_t j) { return s[j]; });
+  if (factors != nullptr) {
+    for (std::int64_t j = 0; j < padded; ++j) s[j] *= factors[j];
+  }
 }
 
 template <class T>

@@ -16,8 +16,18 @@ namespace {
 constexpr int kVectorBytes = 64, kVectorRegisters = 32;
 #elif defined(__AVX2__)
 constexpr int kVectorBytes = 32, kVectorRegisters = 16;
+#elif defined(__aarch64__)
+constexpr int kVectorBytes = 16, kVectorRegisters = 32;
 #else
 constexpr int kVectorBytes = 16, kVectorRegisters = 16;
+#endif
+
+// The accumulators of sum() in one row: a register of them, and in the portable sets, whose bits
+// must not depend on registers, as many as the widest one has.
+#if defined(HOLDFAST_PORTABLE)
+constexpr int kSumBytes = 64;
+#else
+constexpr int kSumBytes = kVectorBytes;
 #endif
 
 template <int kBytes>
@@ -94,16 +104,28 @@ template <class T>
   return fold<T>(v, [](Lanes<T> a, Lanes<T> b) { return a + b; });
 }
 
-/// sum over i < n of term(i) with kLanes accumulators; term(i) of lanes is term_lanes(i). The tail
-/// is added in order.
+/// sum over i < n of term(i), with two rows of accumulators; term(i) of lanes is term_lanes(i).
+/// Rows are joined as a tree, halves to halves, and the tail is added in order.
 template <class T, class LaneTerm, class Term>
 [[gnu::always_inline]] inline T sum(std::int64_t n, LaneTerm&& lane_term, Term&& term) {
-  constexpr int W = kLanes<T>;
-  Lanes<T> even{}, odd{};
+  constexpr int W = kLanes<T>, kVectors = kSumBytes / kVectorBytes, kRow = kVectors * W;
+  Lanes<T> sums[2 * kVectors] = {};
   std::int64_t i = 0;
-  for (; i + 2 * W <= n; i += 2 * W) even += lane_term(i), odd += lane_term(i + W);
-  if (i + W <= n) even += lane_term(i), i += W;
-  T total = sum_of<T>(even + odd);
+  for (; i + 2 * kRow <= n; i += 2 * kRow) {
+#pragma GCC unroll 8
+    for (int v = 0; v < 2 * kVectors; ++v) sums[v] += lane_term(i + v * W);
+  }
+  if (i + kRow <= n) {
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) sums[v] += lane_term(i + v * W);
+    i += kRow;
+  }
+#pragma GCC unroll 4
+  for (int half = kVectors; half > 0; half /= 2) {
+#pragma GCC unroll 4
+    for (int v = 0; v < half; ++v) sums[v] += sums[v + half];
+  }
+  T total = sum_of<T>(sums[0]);
   for (; i < n; ++i) total += term(i);
   return total;
 }
