@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "base/elementary.h"
+
 namespace holdfast {
 
 PhiloxCounter philox(PhiloxCounter c, PhiloxKey k) {
@@ -21,9 +23,9 @@ RandomStream::RandomStream(std::uint64_t seed, std::string_view name) {
   // FNV-1a of the name, then mixed with the seed by Philox itself.
   std::uint64_t hash = 0xcbf29ce484222325;
   for (const char ch : name) hash = (hash ^ static_cast<unsigned char>(ch)) * 0x100000001b3;
-  const PhiloxCounter mixed = philox(
-      {static_cast<std::uint32_t>(hash), static_cast<std::uint32_t>(hash >> 32), 0, 0},
-      {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+  const PhiloxCounter mixed =
+      philox({static_cast<std::uint32_t>(hash), static_cast<std::uint32_t>(hash >> 32), 0, 0},
+             {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
   key_ = {mixed[0], mixed[1]};
 }
 
@@ -49,7 +51,7 @@ double RandomStream::normal(std::uint64_t step, std::uint64_t index) const {
   const PhiloxCounter r = bits(step, index);
   const double u = (static_cast<double>((std::uint64_t{r[1]} << 32 | r[0]) >> 11) + 1.0) * 0x1p-53;
   const double v = static_cast<double>((std::uint64_t{r[3]} << 32 | r[2]) >> 11) * 0x1p-53;
-  return std::sqrt(-2.0 * std::log(u)) * std::cos(2.0 * std::numbers::pi * v);
+  return std::sqrt(-2.0 * elementary::log(u)) * elementary::cos(2.0 * std::numbers::pi * v);
 }
 
 }  // namespace holdfast

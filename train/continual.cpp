@@ -7,6 +7,8 @@
 #include <numbers>
 #include <stdexcept>
 
+#include "base/elementary.h"
+
 namespace holdfast {
 namespace {
 
@@ -48,7 +50,8 @@ std::optional<double> least(const AccuracyMatrix& accuracy, const Value& value) 
 
 /// P(|t| <= sqrt(df) tan(angle)) for 0 <= angle < pi/2: a finite sum for a whole df.
 double student_probability(std::int64_t df, double angle) {
-  const double sine = std::sin(angle), cosine = std::cos(angle), square = cosine * cosine;
+  const double sine = elementary::sin(angle), cosine = elementary::cos(angle),
+               square = cosine * cosine;
   const bool odd = df % 2 == 1;
   double term = odd ? cosine : 1.0, sum = df == 1 ? 0.0 : term;
   for (std::int64_t k = odd ? 3 : 2; k <= df - 2; k += 2) {

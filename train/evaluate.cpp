@@ -6,6 +6,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "base/elementary.h"
 #include "train/features.h"
 
 namespace holdfast {
@@ -16,9 +17,9 @@ double log_sum_exp(std::span<const double> z) {
   const double largest = *std::max_element(z.begin(), z.end());
   double sum = 0;
   for (const double value : z) {
-    sum += std::exp(value - largest);
+    sum += elementary::exp(value - largest);
   }
-  return largest + std::log(sum);
+  return largest + elementary::log(sum);
 }
 
 }  // namespace
@@ -53,7 +54,7 @@ std::vector<double> probabilities(Model& model, const Head& head, std::span<cons
     const std::span<double> z(p.data() + row, K);
     const double total = log_sum_exp(z);
     std::transform(z.begin(), z.end(), z.begin(),
-                   [total](double value) { return std::exp(value - total); });
+                   [total](double value) { return elementary::exp(value - total); });
   }
   return p;
 }

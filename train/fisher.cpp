@@ -7,6 +7,7 @@
 #include <numeric>
 #include <stdexcept>
 
+#include "base/elementary.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/random.h"
 #include "train/mixing.h"
@@ -20,7 +21,7 @@ std::vector<double> softmax_of(std::span<const double> logits) {
   std::vector<double> p(logits.begin(), logits.end());
   const double largest = *std::max_element(p.begin(), p.end());
   double sum = 0;
-  for (double& z : p) sum += z = std::exp(z - largest);
+  for (double& z : p) sum += z = elementary::exp(z - largest);
   for (double& z : p) z /= sum;
   return p;
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "base/elementary.h"
 #include "train/merge_chunks.h"
 #include "train/names.h"
 #include "train/task_vectors.h"
@@ -177,9 +178,9 @@ std::int64_t merge_slerp(std::span<const NamedSlice> slices, std::span<const Mer
       merge_linear<T>({&slice, 1}, inputs, target);
       continue;
     }
-    const double omega = std::acos(cos);
-    const double s0 = std::sin(inputs[0].weight * omega) / std::sin(omega);
-    const double s1 = std::sin(inputs[1].weight * omega) / std::sin(omega);
+    const double omega = elementary::acos(cos);
+    const double s0 = elementary::sin(inputs[0].weight * omega) / elementary::sin(omega);
+    const double s1 = elementary::sin(inputs[1].weight * omega) / elementary::sin(omega);
     for_chunks({&slice, 1}, [&](const NamedSlice&, std::int64_t begin, std::size_t count) {
       const std::int64_t at = slice.offset + begin;
       const T* x = inputs[0].theta.data<T>() + at;

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "base/elementary.h"
 #include "base/parallel.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/update.h"
@@ -233,7 +234,6 @@ void AdamW::check(const Tensor& theta, const Tensor& gradient, const Pull& pull)
 kernels::AdamWStep AdamW::constants_of(std::size_t r, double rate_factor, double clip,
                                        const Pull& pull) const {
   const UpdateRange& range = ranges_[r];
-  const double t = static_cast<double>(steps_[r]);
   const double rate = range.learning_rate * rate_factor;
   const bool annealed = pull.recadam != nullptr && range.anchored;
   kernels::AdamWStep step;
@@ -242,9 +242,9 @@ kernels::AdamWStep AdamW::constants_of(std::size_t r, double rate_factor, double
   step.one_minus_beta1 = 1 - options_.beta1;
   step.beta2 = options_.beta2;
   step.one_minus_beta2 = 1 - options_.beta2;
-  step.step_size = rate / (1 - std::pow(options_.beta1, t));
+  step.step_size = rate / (1 - elementary::power(options_.beta1, steps_[r]));
   if (annealed) step.step_size *= pull.recadam->task_share(steps());
-  step.root_bias2 = std::sqrt(1 - std::pow(options_.beta2, t));
+  step.root_bias2 = std::sqrt(1 - elementary::power(options_.beta2, steps_[r]));
   step.epsilon = options_.epsilon;
   return step;
 }

@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/elementary.h"
 #include "base/parallel.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/update.h"
@@ -89,7 +90,7 @@ std::string_view name_of(L2Target target) { return name_in(kTargets, target); }
 L2Target parse_l2_target(std::string_view name) { return parse_in(kTargets, "L2 target", name); }
 
 double RecAdam::task_share(std::int64_t step) const {
-  return weight / (1 + std::exp(-slope * (static_cast<double>(step) - midpoint)));
+  return weight / (1 + elementary::exp(-slope * (static_cast<double>(step) - midpoint)));
 }
 
 double RecAdam::keep(double rate, std::int64_t step) const {

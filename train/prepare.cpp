@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
+#include "base/elementary.h"
 #include "train/features.h"
 #include "train/importance_file.h"
 #include "train/inherit.h"
@@ -83,7 +83,7 @@ void weigh(const RunContext& run, Prepared& prepared) {
             : importance_of(run, task, settings.fisher, settings.samples);
     carry_to_grown_head(run.model, task.heads, importance.values);
     if (prepared.ewc) {
-      const double factor = std::pow(settings.online_decay, static_cast<double>(importance.age));
+      const double factor = elementary::power(settings.online_decay, importance.age);
       const ImportanceScale scale =
           prepared.ewc->add(importance.values, parse_normalization(settings.normalize), factor);
       run.result.mean_fisher = scale.mean_positive;

@@ -7,6 +7,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/elementary.h"
 #include "train/names.h"
 
 namespace holdfast {
@@ -42,9 +43,10 @@ std::vector<double> layer_rates(double bottom, double top, std::int64_t layers, 
   std::vector<double> rates;
   for (std::int64_t l = 0; l <= layers + 1; ++l) {
     const double height = static_cast<double>(l) / static_cast<double>(layers + 1);
-    rates.push_back(spacing == Spacing::geometric ? bottom * std::pow(top / bottom, height)
-                    : spacing == Spacing::linear  ? bottom + (top - bottom) * height
-                                                  : bottom);
+    rates.push_back(spacing == Spacing::geometric
+                        ? bottom * elementary::exp(height * elementary::log(top / bottom))
+                    : spacing == Spacing::linear ? bottom + (top - bottom) * height
+                                                 : bottom);
   }
   rates.back() = top;
   return rates;
@@ -70,7 +72,7 @@ double Schedule::factor(std::int64_t step) const {
       std::min(1.0, static_cast<double>(step - warmup_steps_) /
                         static_cast<double>(std::max<std::int64_t>(1, total_ - warmup_steps_)));
   const double decay = kind_ == ScheduleKind::cosine
-                           ? 0.5 * (1 + std::cos(std::numbers::pi * progress))
+                           ? 0.5 * (1 + elementary::cos(std::numbers::pi * progress))
                            : 1 - progress;
   return decay * (1 - minimum_ratio_) + minimum_ratio_;
 }

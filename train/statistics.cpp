@@ -6,6 +6,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "base/elementary.h"
+
 namespace holdfast {
 
 Interval wilson_interval(std::int64_t successes, std::int64_t n, double z) {
@@ -49,14 +51,14 @@ double mcnemar_p(std::int64_t only_before, std::int64_t only_after) {
   // log of C(n, k) / 2^n, then the smaller terms by C(n, i-1) = C(n, i) i / (n - i + 1).
   double log_term = -static_cast<double>(n) * std::numbers::ln2;
   for (std::int64_t i = 1; i <= k; ++i) {
-    log_term += std::log(static_cast<double>(n - k + i) / static_cast<double>(i));
+    log_term += elementary::log(static_cast<double>(n - k + i) / static_cast<double>(i));
   }
   double ratio = 1, sum = 1;
   for (std::int64_t i = k; i > 0 && ratio > 1e-18; --i) {
     ratio *= static_cast<double>(i) / static_cast<double>(n - i + 1);
     sum += ratio;
   }
-  return std::min(1.0, 2 * std::exp(log_term) * sum);
+  return std::min(1.0, 2 * elementary::exp(log_term) * sum);
 }
 
 namespace {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include "base/elementary.h"
 #include "base/parallel.h"
 
 namespace holdfast {
@@ -140,14 +141,15 @@ Tfidf::Tfidf(const WordRows& old_texts, const WordRows& new_texts) {
     }
   }
   const auto n = static_cast<double>(old_texts.size() + new_texts.size());
-  for (double& x : idf_) x = std::log((1 + n) / (1 + x)) + 1;
+  for (double& x : idf_) x = elementary::log((1 + n) / (1 + x)) + 1;
 }
 
 void Tfidf::append_row(std::span<const std::int32_t> words, SparseRows& rows) const {
   const std::size_t begin = rows.entries.size();
   double squares = 0;
   for_each_term(words, [&](std::int32_t t, double tf) {
-    const double weight = (1 + (tf > 1 ? std::log(tf) : 0)) * idf_[static_cast<std::size_t>(t)];
+    const double weight =
+        (1 + (tf > 1 ? elementary::log(tf) : 0)) * idf_[static_cast<std::size_t>(t)];
     squares += weight * weight;
     rows.entries.push_back({t, weight});
   });

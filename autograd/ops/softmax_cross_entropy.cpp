@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <cmath>
 
 #include "autograd/ops/fused_common.h"
+#include "base/elementary.h"
 
 namespace holdfast {
 namespace {
@@ -13,12 +13,12 @@ template <class T>
 double row_loss(const T* logits, std::int64_t K, std::int32_t label, double smoothing, T* p) {
   const double max = *std::max_element(logits, logits + K);
   double total = 0, sum = 0;
-  for (std::int64_t k = 0; k < K; ++k) total += std::exp(logits[k] - max);
+  for (std::int64_t k = 0; k < K; ++k) total += elementary::exp(logits[k] - max);
   for (std::int64_t k = 0; k < K; ++k) {
-    p[k] = static_cast<T>(std::exp(logits[k] - max) / total);
+    p[k] = static_cast<T>(elementary::exp(logits[k] - max) / total);
     sum += logits[k] - max;
   }
-  const double log_total = std::log(total);
+  const double log_total = elementary::log(total);
   return (1 - smoothing) * (log_total - (logits[label] - max)) +
          smoothing * (log_total - sum / static_cast<double>(K));
 }
