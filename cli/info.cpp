@@ -38,6 +38,7 @@ Json build_facts() {
                        {"compiler", compiler()},
                        {"cpu", cpu_name()},
                        {"instruction_set", name_of(isa())},
+                       {"numerics", is_portable(isa()) ? "portable" : "fast"},
                        {"gemm", gemm_description()},
                        {"cpus", available_cpus()},
                        {"memory_bytes", installed_memory()}});

@@ -314,7 +314,7 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
 
 std::string Inputs::digest() const {
   Hasher hasher;
-  hasher.update(name_of(isa()));
+  hasher.update(arithmetic());
   dispatch(model.dtype(), "digest",
            [&]<class T>() { hasher.update(std::as_bytes(model.arena().values().span<T>())); });
   const auto add_text = [&](std::string_view text) {

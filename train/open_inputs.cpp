@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tensor/blas.h"
+#include "tensor/cpu.h"
 #include "tensor/storage.h"
 #include "train/inherit.h"
 #include "train/memory.h"
@@ -27,6 +28,7 @@ void check_precision(const Recipe& recipe) {
 
 Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds) try {
   const Stopwatch watch;
+  const PortableNumerics numerics(recipe.portable());
   check_precision(recipe);
   check_output(recipe.output, recipe.model);
   const ThreadChoice choice = use_threads(recipe.threads);

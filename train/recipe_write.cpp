@@ -34,7 +34,7 @@ Toml to_toml(const Recipe& recipe) {
   root.set("output", recipe.output);
   root.set("seed", recipe.seed);
   root.set("precision", name_of(recipe.precision));
-  root.set("numerics", "fast");
+  root.set("numerics", recipe.numerics);
   root.set("threads", recipe.threads > 0 ? Toml(recipe.threads) : Toml("auto"));
   root.set("device", "cpu");
   root.set("new", written(recipe.fresh));

@@ -110,7 +110,7 @@ void Run::open() {
   ledger_->write("run", Json::object({{"seed", recipe_.seed},
                                       {"steps", recipe_.training.steps},
                                       {"precision", name_of(recipe_.precision)},
-                                      {"isa", name_of(isa())},
+                                      {"isa", arithmetic()},
                                       {"cpu", cpu_name()},
                                       {"gemm", gemm_description()},
                                       {"threads", thread_count()},
@@ -360,6 +360,7 @@ void Run::tell_step(const StepRecord& record, const Stopwatch& watch) const {
 
 RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks,
                  const RunResult* earlier) {
+  const PortableNumerics numerics(resolved.portable());
   return Run(inputs, resolved, hooks, earlier)();
 }
 

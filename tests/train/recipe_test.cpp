@@ -191,8 +191,10 @@ TEST(Recipe, RefusesWhatIsMissing) {
             "needs train"},
            {"name", "model = \"m\"\noutput = \"o\"\n[new]\ntrain = \"t\"\n", "needs a name"},
            {"cuda", "model = \"m\"\noutput = \"o\"\ndevice = \"cuda\"\n", "not available"},
-           {"portable", "model = \"m\"\noutput = \"o\"\nnumerics = \"portable\"\n",
-            "not available"},
+           {"portable bf16",
+            "model = \"m\"\noutput = \"o\"\nprecision = \"bf16\"\nnumerics = \"portable\"\n",
+            "numerics cannot be \"portable\" with precision = \"bf16\""},
+           {"exact", "model = \"m\"\noutput = \"o\"\nnumerics = \"exact\"\n", "portable"},
            {"old as a table", "model = \"m\"\noutput = \"o\"\n[old]\nname = \"a\"\n", "[[old]]"}}) {
     expect_error<std::runtime_error>(c.name, c.message, [&] { parse(c.text); });
   }
@@ -200,8 +202,16 @@ TEST(Recipe, RefusesWhatIsMissing) {
                                    [&] { parse(kSmall + "[replay]\n"); });
 }
 
+TEST(Recipe, KnowsPortableNumerics) {
+  EXPECT_FALSE(parse(kSmall).portable());
+  const Recipe recipe = parse("numerics = \"portable\"\n" + kSmall);
+  EXPECT_TRUE(recipe.portable());
+  EXPECT_TRUE(parse_recipe(to_toml(recipe), "written").portable());
+  EXPECT_NE(recipe_hash(recipe), recipe_hash(parse(kSmall)));
+}
+
 TEST(Recipe, AcceptsLaterKeysAtTheirOffValues) {
-  const Recipe recipe = parse("numerics = \"fast\"\ndevice = \"cpu\"\n" + kSmall +
+  const Recipe recipe = parse("device = \"cpu\"\n" + kSmall +
                               "label_map = \"\"\nclass_weights = \"none\"\n[training]\n"
                               "micro_batches = 1\noptimizer = \"adamw\"\nrecompute = false\n"
                               "early_stop = 0\n[heads]\nscenario = \"task\"\n");
