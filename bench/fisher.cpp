@@ -4,8 +4,9 @@
 // exact diagonal: the relative L2 norm of the difference, its mean over draws.
 //   bench_fisher (--model DIR | --config FILE.json|PRESET) [--texts N] [--batch B] [--tokens T |
 //   --data FILE.csv]
-//                [--classes K] [--loop 0|1] [--steps ROUNDS] [--threads N]
-// Texts have T/2 to 3T/2 tokens. Seconds are for all texts once.
+//                [--classes K] [--all 0|1] [--steps ROUNDS] [--threads N]
+// Texts have T/2 to 3T/2 tokens. Seconds are for all texts once. --all 0 leaves out the loops, the
+// kinds that bench/peers does not compare, and the distances.
 #include "train/fisher.h"
 
 #include <cmath>
@@ -24,7 +25,7 @@ using namespace holdfast::bench;
 
 Options defaults() {
   Options options = kWorkload;
-  options.insert({{"texts", "64"}, {"tokens", "54"}, {"loop", "1"}});
+  options.insert({{"texts", "64"}, {"tokens", "54"}, {"all", "1"}});
   return options;
 }
 
@@ -106,6 +107,20 @@ double relative_distance(const std::vector<double>& values, const std::vector<do
   return std::sqrt(difference / norm);
 }
 
+using Measure = std::function<Tensor(ImportanceKind kind, std::uint64_t seed)>;
+
+void add_deviations(const Measure& measure, Json& out) {
+  const std::vector<double> exact = measure(ImportanceKind::true_fisher, 0).to_vector();
+  for (const ImportanceKind kind :
+       {ImportanceKind::empirical, ImportanceKind::sampled, ImportanceKind::sketch}) {
+    constexpr int kDraws = 5;
+    double sum = 0;
+    for (std::uint64_t seed = 0; seed < kDraws; ++seed)
+      sum += relative_distance(measure(kind, seed).to_vector(), exact);
+    out.set(std::string(name_of(kind)) + "_deviation", sum / kDraws);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -124,16 +139,19 @@ int main(int argc, char** argv) {
           samples.begin() + static_cast<std::ptrdiff_t>(i),
           samples.begin() + static_cast<std::ptrdiff_t>(std::min(i + B, samples.size())));
 
-    const auto measure = [&](ImportanceKind kind, std::uint64_t seed = 0) {
+    const Measure measure = [&](ImportanceKind kind, std::uint64_t seed) {
       return measure_importance(model, *model.head("bench"), samples,
-                                {kind, static_cast<std::int64_t>(B), {}, seed});
+                                {kind, static_cast<std::int64_t>(B), {}, seed})
+          .values;
     };
     std::vector<Work> works;
-    for (const ImportanceKind kind :
-         {ImportanceKind::empirical, ImportanceKind::true_fisher, ImportanceKind::sampled,
-          ImportanceKind::sketch, ImportanceKind::mas})
-      works.emplace_back(name_of(kind), [&, kind] { measure(kind); });
-    if (options.at("loop") == "1") {
+    std::vector<ImportanceKind> kinds{ImportanceKind::empirical, ImportanceKind::true_fisher,
+                                      ImportanceKind::sketch};
+    const bool all = options.at("all") == "1";
+    if (all) kinds.insert(kinds.end(), {ImportanceKind::sampled, ImportanceKind::mas});
+    for (const ImportanceKind kind : kinds)
+      works.emplace_back(name_of(kind), [&, kind] { measure(kind, 0); });
+    if (all) {
       works.emplace_back("loop_empirical",
                          [&] { loop_over_texts(model, samples, ImportanceKind::empirical); });
       works.emplace_back("loop_true",
@@ -152,15 +170,7 @@ int main(int argc, char** argv) {
 
     Json out = Json::object({{"side", "holdfast " + std::string(name_of(isa()))}});
     for (const auto& [name, value] : seconds) out.set(name + "_seconds", value);
-    const std::vector<double> exact = measure(ImportanceKind::true_fisher).values.to_vector();
-    for (const ImportanceKind kind :
-         {ImportanceKind::empirical, ImportanceKind::sampled, ImportanceKind::sketch}) {
-      constexpr int kDraws = 5;
-      double sum = 0;
-      for (std::uint64_t seed = 0; seed < kDraws; ++seed)
-        sum += relative_distance(measure(kind, seed).values.to_vector(), exact);
-      out.set(std::string(name_of(kind)) + "_deviation", sum / kDraws);
-    }
+    if (all) add_deviations(measure, out);
     return out;
   });
 }

@@ -16,6 +16,7 @@ parser.add_argument("--only", action="append", metavar="NAME", help="one work (r
 parser.add_argument("--threads", default="1,2", help="numbers to try")
 parser.add_argument("--quick", action="store_true", help="two steps a side: shows that all runs; figures mean little")
 args = parser.parse_args()
+started = time.perf_counter()
 thread_counts = [int(n) for n in args.threads.split(",")]
 
 
@@ -136,7 +137,7 @@ for work in works:
     if args.json:
         with open(args.json, "w") as file:
             json.dump(results, file, indent=1)
-print("sides: " + "; ".join(sides))
+print("sides: " + "; ".join(sides) + f"; {(time.perf_counter() - started) / 60:.0f} minutes")
 if args.json:
     print("all figures: " + args.json)
 sys.exit(1 if failures else 0)

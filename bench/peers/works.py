@@ -106,7 +106,7 @@ def recipe_step(p, classifier, tokens):
 
 
 def fisher(p, classifier, news):
-    side = p.ours("fisher", 3, *classifier, *news, "--texts", "64" if p.quick else "128", "--loop", "0")
+    side = p.ours("fisher", 3, *classifier, *news, "--texts", "64" if p.quick else "128", "--all", "0")
     epoch = lambda kind: lambda r: (r["ours"][kind + "_seconds"], r["ours"]["training_epoch_seconds"])
 
     def passes(r):  # four classes: one forward pass, three backward
