@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::int64_t kMaxRecipeBytes = 1 << 20;
 
-template <class Table> Table parse_table(const Toml &toml, const char *name) {
+template <class Table>
+Table parse_table(const Toml& toml, const char* name) {
   Table table;
   TableReader reader(toml, name);
   keys_of(reader, table);
@@ -22,37 +23,34 @@ template <class Table> Table parse_table(const Toml &toml, const char *name) {
   return table;
 }
 
-// A table that is always there, with defaults; a measure, which is off without
-// its table.
+// A table that is always there, with defaults; a measure, which is off without its table.
 template <class Table>
-void parse_into(TableReader &root, const char *name, Table &target) {
-  if (const Toml *toml = root.find(name)) {
+void parse_into(TableReader& root, const char* name, Table& target) {
+  if (const Toml* toml = root.find(name)) {
     target = parse_table<Table>(*toml, name);
   }
 }
 template <class Table>
-void parse_into(TableReader &root, const char *name,
-                std::optional<Table> &target) {
-  if (const Toml *toml = root.find(name)) {
+void parse_into(TableReader& root, const char* name, std::optional<Table>& target) {
+  if (const Toml* toml = root.find(name)) {
     target = parse_table<Table>(*toml, name);
   }
 }
 
-void check_name(const DataRecipe &data, const TableReader &reader) {
-  const bool bad = data.name.size() > 100 ||
-                   std::any_of(data.name.begin(), data.name.end(), [](char c) {
-                     return static_cast<unsigned char>(c) <= ' ' || c == 0x7F ||
-                            c == '.' || c == '/' || c == '\\' || c == '+';
-                   });
+void check_name(const DataRecipe& data, const TableReader& reader) {
+  const bool bad =
+      data.name.size() > 100 || std::any_of(data.name.begin(), data.name.end(), [](char c) {
+        return static_cast<unsigned char>(c) <= ' ' || c == 0x7F || c == '.' || c == '/' ||
+               c == '\\' || c == '+';
+      });
   if (bad) {
-    throw reader.error("name must be at most 100 bytes without spaces, dots, "
-                       "slashes and +, found \"" +
-                       utf8::printable(data.name) + '"');
+    throw reader.error(
+        "name must be at most 100 bytes without spaces, dots, slashes and +, found \"" +
+        utf8::printable(data.name) + '"');
   }
 }
 
-DataRecipe parse_data(const Toml &table, const std::string &name,
-                      std::int64_t max_length) {
+DataRecipe parse_data(const Toml& table, const std::string& name, std::int64_t max_length) {
   TableReader reader(table, name);
   DataRecipe data;
   data.max_length = max_length;
@@ -69,9 +67,8 @@ DataRecipe parse_data(const Toml &table, const std::string &name,
 }
 
 // ["ewc.lambda"] = [...], also written ewc.lambda = [...].
-void parse_grid(const Toml &table, const std::string &prefix,
-                SearchRecipe &search) {
-  for (const auto &[key, value] : table.items()) {
+void parse_grid(const Toml& table, const std::string& prefix, SearchRecipe& search) {
+  for (const auto& [key, value] : table.items()) {
     const std::string full = prefix.empty() ? key : prefix + '.' + key;
     if (full == "retention" || full == "halving") {
       continue;
@@ -86,64 +83,58 @@ void parse_grid(const Toml &table, const std::string &prefix,
   }
 }
 
-SearchRecipe parse_search(const Toml &table) {
+SearchRecipe parse_search(const Toml& table) {
   SearchRecipe search;
   TableReader reader(table, "search");
   reader("retention", search.retention, Range{0, 1});
   reader("halving", search.halving, 0, 100);
   parse_grid(table, "", search);
   if (search.grid.empty()) {
-    throw reader.error(
-        "needs a key to vary, as in \"ewc.lambda\" = [0.1, 0.3, 1.0]");
+    throw reader.error("needs a key to vary, as in \"ewc.lambda\" = [0.1, 0.3, 1.0]");
   }
   return search;
 }
 
-void parse_top(TableReader &root, Recipe &recipe) {
+void parse_top(TableReader& root, Recipe& recipe) {
   root("model", recipe.model);
   root("output", recipe.output);
   root("seed", recipe.seed, 0, std::numeric_limits<std::int64_t>::max());
   std::string name = "f32";
   root("precision", name, Choices{"f32", "bf16", "f64"});
-  recipe.precision = name == "f64"    ? DType::f64
-                     : name == "bf16" ? DType::bf16
-                                      : DType::f32;
+  recipe.precision = name == "f64" ? DType::f64 : name == "bf16" ? DType::bf16 : DType::f32;
   std::int64_t threads = 0;
   root.automatic("threads", threads, "auto");
   if (threads > 1024) {
-    throw root.error(*root.find("threads"), "threads",
-                     "must be \"auto\" or in [1, 1024]");
+    throw root.error(*root.find("threads"), "threads", "must be \"auto\" or in [1, 1024]");
   }
   recipe.threads = static_cast<int>(threads);
   root("numerics", recipe.numerics, Choices{"fast", "portable"});
   if (recipe.portable() && recipe.precision == DType::bf16) {
     throw root.error(*root.find("numerics"), "numerics",
-                     "cannot be \"portable\" with precision = \"bf16\": its "
-                     "products belong to one "
+                     "cannot be \"portable\" with precision = \"bf16\": its products belong to one "
                      "instruction set");
   }
   root.later("device", "cpu");
   root.absent("checkpoint");
 }
 
-void parse_tasks(TableReader &root, Recipe &recipe) {
-  if (const Toml *fresh = root.find("new")) {
+void parse_tasks(TableReader& root, Recipe& recipe) {
+  if (const Toml* fresh = root.find("new")) {
     recipe.fresh = parse_data(*fresh, "new", DataRecipe{}.max_length);
   }
-  const Toml *old = root.find("old");
+  const Toml* old = root.find("old");
   if (old && !old->is_array()) {
-    throw root.error(*old, "old",
-                     "must be a list, [[old]] in the recipe: --set "
-                     "old.0.train=... changes the first "
-                     "of its entries");
+    throw root.error(
+        *old, "old",
+        "must be a list, [[old]] in the recipe: --set old.0.train=... changes the first "
+        "of its entries");
   }
   for (std::size_t i = 0; old && i < old->array().size(); ++i) {
-    recipe.old.push_back(
-        parse_data(old->array()[i], "old", recipe.fresh.max_length));
+    recipe.old.push_back(parse_data(old->array()[i], "old", recipe.fresh.max_length));
   }
 }
 
-void parse_measures(TableReader &root, Recipe &recipe) {
+void parse_measures(TableReader& root, Recipe& recipe) {
   parse_into(root, "learning_rate", recipe.learning_rate);
   parse_into(root, "replay", recipe.replay);
   parse_into(root, "ewc", recipe.ewc);
@@ -161,20 +152,20 @@ void parse_measures(TableReader &root, Recipe &recipe) {
   parse_into(root, "leave", recipe.leave);
 }
 
-} // namespace
+}  // namespace
 
-Recipe parse_recipe(const Toml &document, std::string_view file) {
+Recipe parse_recipe(const Toml& document, std::string_view file) {
   TableReader root(document, "");
   Recipe recipe;
   parse_top(root, recipe);
   parse_tasks(root, recipe);
   parse_into(root, "training", recipe.training);
   parse_measures(root, recipe);
-  if (const Toml *table = root.find("evaluation")) {
+  if (const Toml* table = root.find("evaluation")) {
     recipe.evaluation = parse_table<EvaluationRecipe>(*table, "evaluation");
     recipe.evaluation.controller = recipe.evaluation.boost > 1;
   }
-  if (const Toml *table = root.find("search")) {
+  if (const Toml* table = root.find("search")) {
     recipe.search = parse_search(*table);
   }
   root.finish();
@@ -182,13 +173,12 @@ Recipe parse_recipe(const Toml &document, std::string_view file) {
   return recipe;
 }
 
-Recipe load_recipe(const std::filesystem::path &file,
-                   const std::vector<std::string> &assignments) {
+Recipe load_recipe(const std::filesystem::path& file, const std::vector<std::string>& assignments) {
   Toml document = Toml::parse(read_file(file, kMaxRecipeBytes), file.string());
-  for (const std::string &assignment : assignments) {
+  for (const std::string& assignment : assignments) {
     set_key(document, assignment);
   }
   return parse_recipe(document, file.string());
 }
 
-} // namespace holdfast
+}  // namespace holdfast
