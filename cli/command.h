@@ -61,6 +61,7 @@ Command add_train_tokenizer(CLI::App& app, Common& common);
 Command add_init(CLI::App& app, Common& common);
 Command add_select(CLI::App& app, Common& common);
 Command add_fisher(CLI::App& app, Common& common);
+Command add_trace(CLI::App& app, Common& common);
 Command add_merge(CLI::App& app, Common& common);
 Command add_info(CLI::App& app, Common& common);
 

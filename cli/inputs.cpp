@@ -25,11 +25,10 @@ void check_model_folder(const std::string& directory) {
   }
 }
 
-LoadedModel load_model(const std::string& directory, const Common& common) {
+LoadedModel load_model(const std::string& directory, const Common& common, DType dtype) {
   check_model_folder(directory);
   Notices notices;
-  LoadedModel out{Model::load(directory, DType::f32, &notices),
-                  Tokenizer::load(directory, &notices)};
+  LoadedModel out{Model::load(directory, dtype, &notices), Tokenizer::load(directory, &notices)};
   Progress progress(common.quiet);
   for (const std::string& notice : notices) progress.notice(notice);
   if (out.tokenizer.size() > out.model.config().vocab_size)

@@ -25,7 +25,8 @@ void check_model_folder(const std::string& directory);
 
 /// Loads both; what was noticed goes to standard error unless quiet. Throws std::runtime_error when
 /// the tokenizer has more tokens than the model.
-LoadedModel load_model(const std::string& directory, const Common& common);
+LoadedModel load_model(const std::string& directory, const Common& common,
+                       DType dtype = DType::f32);
 
 /// The head of `task`, or the only one when `task` is empty. Throws std::runtime_error that lists
 /// the tasks there are.

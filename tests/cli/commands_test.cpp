@@ -34,7 +34,7 @@ TEST_F(Commands, AloneItShowsTwoExamplesInFifteenLines) {
 
 TEST_F(Commands, HelpOfEachShowsExamples) {
   for (const char* name : {"train", "compare", "evaluate", "predict", "tokenize", "train-tokenizer",
-                           "init", "select", "fisher", "merge", "info"}) {
+                           "init", "select", "fisher", "trace", "merge", "info"}) {
     const Outcome outcome = holdfast({name, "--help"});
     EXPECT_EQ(outcome.status, 0) << name;
     EXPECT_NE(outcome.out.find("Examples:\n  "), std::string::npos) << name;
@@ -160,6 +160,7 @@ TEST_F(Commands, ResultsThatCannotBePrintedAreAFailureOfEveryCommand) {
       "evaluate" + model + "--data old_test.csv",
       "tokenize --model fresh old.csv",
       "fisher --samples 4" + model + "--data old.csv -o full.safetensors",
+      "trace" + model + "--text a --label sport -o full.safetensors",
       "select --quiet --old old.csv --new new.csv --count 4 -o full.csv",
       "train-tokenizer --size 50 old.csv -o full.txt",
       "train recipe.toml --dry-run --quiet"};
