@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <unordered_map>
 
+#include "autograd/ops/op.h"
 #include "autograd/ops/sums.h"
 #include "autograd/var.h"
 
@@ -127,6 +128,7 @@ void backward(const Var& out, const Tensor& dout, ParameterGradients& parameters
     slots.of.erase(slot);
     Gradients gradients(**node, slots, parameters);
     (*node)->backward(gradient, gradients);
+    if (profiling()) ops::lap_backward(**node);
   }
 }
 

@@ -1,6 +1,31 @@
 #include "autograd/ops/op.h"
 
+#include <algorithm>
+
 namespace holdfast::ops {
+namespace {
+
+// Of linear(): x (N, I), weight (O, I), bias (O).
+void lap_of(std::string_view phase, std::string_view name, const std::vector<Edge>& inputs,
+            std::int64_t products) {
+  if (name != "linear") return lap(phase, name);
+  const std::int64_t N = inputs[0].shape()[0], I = inputs[0].shape()[1], O = inputs[2].shape()[0];
+  const std::string label = "linear " + std::to_string(I) + "->" + std::to_string(O);
+  lap(phase, label, 2 * N * I * O * products);
+}
+
+}  // namespace
+
+void lap_forward(std::string_view name, const std::vector<Var>& inputs) {
+  lap_of("forward", name, {inputs.begin(), inputs.end()}, 1);
+}
+
+void lap_backward(const Node& node) {
+  const auto is_product = [&](const Edge& input) {
+    return input.requires_grad() && input.shape().rank() == 2;  // dx and dweight, not dbias
+  };
+  lap_of("backward", node.name(), node.inputs(), std::ranges::count_if(node.inputs(), is_product));
+}
 
 void fail(std::string_view op, const std::string& text) {
   throw std::invalid_argument("[" + std::string(op) + "] " + text);
