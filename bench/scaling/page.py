@@ -52,13 +52,14 @@ def kernel_table(text):
 
 
 def memory_table(rows):
-    """What a layer adds to the tensors' peak for each token, its own parameters left out, beside what it saves by its operations."""
-    at = {int(row["layers"]): row for row in rows if row["quantity"] == "layers"}
+    """What a token adds to the tensors' peak, from the two largest batches, beside what the layers keep of it."""
+    at = {int(row["batch"]): row for row in rows if row["quantity"] == "batch" and row["threads"] == "1"}
     low, high = sorted(at)[-2:]
-    C, tokens = int(at[low]["width"]), int(at[low]["batch"]) * int(at[low]["tokens"])
-    grown = (float(at[high]["peak_tensor_bytes"]) - float(at[low]["peak_tensor_bytes"])) / (high - low)
-    measured = (grown - 16 * (12 * C * C + 13 * C)) / tokens
-    return table(["bytes a token and layer, width " + str(C), ""], [["measured", f"{measured:.0f}"], ["64 C + 4 H", 64 * C + 4 * (C // 32)]])
+    C, L, T = (int(at[low][name]) for name in ("width", "layers", "tokens"))
+    measured = (float(at[high]["peak_tensor_bytes"]) - float(at[low]["peak_tensor_bytes"])) / ((high - low) * T)
+    kept = (L - 1) * (64 * C + 4 * (C // 32)) + 16 * C
+    return table([f"bytes a token, {L} layers, width {C}", ""],
+                 [["at the peak, measured", f"{measured:.0f}"], ["kept by the layers: (L - 1) (64 C + 4 H) + 16 C", kept]])
 
 
 def fill(page, folder):
