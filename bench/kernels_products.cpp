@@ -60,6 +60,22 @@ void add_gemm(const Layer& layer) {
   });
 }
 
+// A text alone, and the last layer of a batch of 32: our kernel, and the library in its place.
+void add_few_rows(const Layer& layer, std::int64_t rows) {
+  const auto [I, O] = layer;
+  const std::string size = std::to_string(rows) + "x" + std::to_string(I) + "x" + std::to_string(O);
+  const Work work{.flops = 2.0 * static_cast<double>(rows * I * O)};
+  for (const auto& [name, multiply] : {std::pair{"gemm.few_rows", gemm<float>},
+                                       std::pair{"gemm.few_rows.library", gemm_serial<float>}}) {
+    add_row(name, size, work, [=] {
+      return [=, o = Operands(layer)] {
+        multiply(Trans::no, Trans::yes, rows, O, I, 1.0f, o.x.data<float>(), I, o.w.data<float>(),
+                 I, 0.0f, o.y.data<float>(), O);
+      };
+    });
+  }
+}
+
 Tensor rounded(const Tensor& x) {
   const Tensor y = Tensor::empty(x.shape(), DType::bf16);
   best<kernels::Round>().to_bf16(x.data<float>(), x.numel(), y.data<Bf16>());
@@ -210,6 +226,9 @@ void add_attention(std::int64_t queries, std::int64_t T, std::int64_t H, std::in
 
 void add_product_kernels() {
   for (const Layer& layer : kLayers) add_gemm(layer);
+  for (const Layer& layer : kLayers) {
+    for (const std::int64_t rows : {8, 32, 50, 128}) add_few_rows(layer, rows);
+  }
   if (missing_for_bf16().empty()) {
     for (const Layer& layer : kLayers) add_gemm_bf16(layer);
   }

@@ -18,6 +18,12 @@ template <class T>
 void gemm(Trans ta, Trans tb, std::int64_t M, std::int64_t N, std::int64_t K, T alpha, const T* A, std::int64_t lda,
           const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc);
 
+/// Up to so many rows x, products x W^T are not a library's but those of tensor/kernels/few_rows.h: libraries copy the
+/// whole of W before they multiply. A number an instruction set; 0 where the libraries are faster anyway.
+std::int64_t few_rows();
+/// Columns that one thread makes of such a product at a time.
+constexpr std::int64_t kFewRowsColumns = 64;
+
 /// C = op(A) op(B), or C += op(A) op(B) if `add`: bf16 operands, f32 sums and results. Cut as above, tiles in parallel.
 /// Throws std::logic_error unless missing_for_bf16() is empty. Accuracy: |error| <= (K + 2) 2^-23 sum |a b|; denormals may count
 /// as zero.

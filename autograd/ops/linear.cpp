@@ -7,6 +7,7 @@
 #include "autograd/ops/sums.h"
 #include "tensor/kernels/activation.h"
 #include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/few_rows.h"
 
 namespace holdfast {
 namespace {
@@ -53,7 +54,7 @@ bool is_gelu(Activation activation) {
 }
 
 // Many rows: the weight is packed once, and tiles of rows are finished in cache, activation
-// included. Measured against GEMM and a pass: a tenth faster (bench/kernels). Few rows, or no
+// included. Measured against GEMM and a pass: a tenth faster (bench/kernels). Fewer rows, or no
 // vectors to speak of: GEMM, which shares its work by columns too.
 constexpr std::int64_t kTileRows = 96, kManyRows = 256;
 
@@ -65,6 +66,18 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activa
   const auto slope_at = [&](std::int64_t row) {
     return slope.defined() ? slope.data<T>() + row * O : nullptr;
   };
+  if (N <= few_rows() && x.dtype() != DType::bf16) {
+    const Tensor y = Tensor::empty({N, O}, x.dtype());
+    count_gemm_rows(N);
+    parallel_for(O, kFewRowsColumns, [&](std::int64_t begin, std::int64_t end) {
+      T* columns = y.data<T>() + begin;
+      kernels::best<kernels::FewRows<T>>().multiply(
+          N, end - begin, I, x.data<T>(), I, weight.data<T>() + begin * I, I, columns, O, false);
+      function(bias.data<T>() + begin, N, end - begin, columns, O, columns,
+               slope.defined() ? slope.data<T>() + begin : nullptr, O);
+    });
+    return y;
+  }
   if (N < kManyRows || isa() == Isa::baseline || x.dtype() == DType::bf16) {
     const Tensor y = ops::product(x, weight, Trans::yes).slice(0, 0, N);
     parallel_for(N, ops::rows_per_chunk(O), [&](std::int64_t begin, std::int64_t end) {

@@ -96,6 +96,7 @@ std::vector<GemmCase> cases() {
   } shapes[] = {
       {1, 1, 1},     {1, 7, 3},      {5, 1, 9},      {3, 4, 1},      {17, 13, 31},   {64, 64, 64},
       {65, 33, 100}, {300, 70, 130}, {70, 300, 130}, {257, 129, 65}, {1000, 3, 700}, {3, 1000, 700},
+      {1, 70, 785},  {6, 66, 16},    {7, 5, 1600},   {47, 130, 769}, {128, 67, 33},
   };
   for (const Trans ta : {Trans::no, Trans::yes}) {
     for (const Trans tb : {Trans::no, Trans::yes}) {
@@ -167,6 +168,31 @@ TEST(GemmSerial, IsSafeInsideParallelLoops) {
       }
     });
     EXPECT_EQ(wrong, 0) << name_of(isa);
+  }
+}
+
+// What a text's answer is does not depend on how many are asked for with it, while all are few.
+TEST(GemmOfFewRows, ComputesEachElementAlikeWhateverTheShape) {
+  const reference::KeepMachine keep;
+  for (const Isa isa : reference::instruction_sets()) {
+    set_isa(isa);
+    const std::int64_t M = few_rows(), N = 131, K = 801;
+    const auto x = random_values<float>(M * K, "x"), w = random_values<float>(N * K, "w");
+    const auto product = [&](std::int64_t rows, std::int64_t columns) {
+      std::vector<float> y(static_cast<std::size_t>(rows * columns));
+      gemm(Trans::no, Trans::yes, rows, columns, K, 1.0f, x.data(), K, w.data(), K, 0.0f, y.data(),
+           columns);
+      return y;
+    };
+    const std::vector<float> all = product(M, N);
+    for (std::int64_t rows = 1; rows < M; rows += 1 + rows / 7) {
+      const std::vector<float> few = product(rows, N), narrow = product(rows, 3);
+      for (std::int64_t m = 0; m < rows; ++m) {
+        const float* expected = all.data() + m * N;
+        EXPECT_TRUE(std::equal(expected, expected + N, few.data() + m * N)) << rows;
+        EXPECT_TRUE(std::equal(expected, expected + 3, narrow.data() + m * 3)) << rows;
+      }
+    }
   }
 }
 
