@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <future>
 
 #include "base/file.h"
 #include "base/utf8.h"
@@ -27,8 +28,12 @@ void check_model_folder(const std::string& directory) {
 
 LoadedModel load_model(const std::string& directory, const Common& common, DType dtype) {
   check_model_folder(directory);
-  Notices notices;
-  LoadedModel out{Model::load(directory, dtype, &notices), Tokenizer::load(directory, &notices)};
+  Notices notices, of_tokenizer;
+  auto tokenizer =
+      std::async(std::launch::async, [&] { return Tokenizer::load(directory, &of_tokenizer); });
+  Model model = Model::load(directory, dtype, &notices);
+  LoadedModel out{std::move(model), tokenizer.get()};
+  notices.insert(notices.end(), of_tokenizer.begin(), of_tokenizer.end());
   Progress progress(common.quiet);
   for (const std::string& notice : notices) progress.notice(notice);
   if (out.tokenizer.size() > out.model.config().vocab_size)

@@ -163,10 +163,10 @@ Source open_source(const Options& options, const Common& common) {
 
 int run(const Options& options, const Common& common) {
   check_texts(options.texts);
+  set_thread_count(available_cpus());
   LoadedModel loaded = load_model(options.model, common);
   Predictor predictor(loaded, options, common.json);
   const Source source = open_source(options, common);
-  use_threads(0);
   std::vector<Text> texts;
   const auto answer = [&] {
     if (!texts.empty()) working([&] { print(predictor.answer(texts)); });
@@ -174,6 +174,7 @@ int run(const Options& options, const Common& common) {
   };
   for (const std::string& text : options.texts) texts.push_back({text, ""});
   answer();
+  if (source.lines || !source.rows.empty()) use_threads(0);  // measures: not for a text or two
   for (const Example& row : source.rows) {
     texts.push_back({row.text, row.pair});
     if (texts.size() == kTextsAtOnce) answer();

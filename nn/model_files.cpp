@@ -1,7 +1,6 @@
 // A model as files: the Hugging Face directory, and beside it the heads of further tasks and the
 // adapter.
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -239,14 +238,6 @@ class FitCheck {
   std::vector<std::string> missing_, wrong_, unexpected_;
 };
 
-std::int64_t count_nonfinite(const Tensor& tensor) {
-  return dispatch(tensor.dtype(), "load", [&]<class T>() {
-    const auto values = tensor.span<T>();
-    return static_cast<std::int64_t>(
-        std::count_if(values.begin(), values.end(), [](T x) { return !std::isfinite(x); }));
-  });
-}
-
 }  // namespace
 
 Model Model::load(const std::filesystem::path& directory, DType dtype, Notices* notices) {
@@ -272,11 +263,10 @@ Model Model::load(const std::filesystem::path& directory, DType dtype, Notices* 
       continue;
     }
     const StoredTensor& stored = *weights.find(slice.name);
-    const Tensor value = stored.file->read(*stored.entry, dtype);
-    if (const std::int64_t count = count_nonfinite(value); count > 0) {
+    const std::int64_t count = stored.file->read_into(*stored.entry, model.arena_->value(slice));
+    if (count > 0) {
       nonfinite.push_back(utf8::printable(slice.name) + " (" + std::to_string(count) + ")");
     }
-    model.arena_->value(slice).copy_from(value);
     if (stored.entry->dtype != "F32" && !(stored.entry->dtype == "F64" && dtype == DType::f64))
       ++converted[stored.entry->dtype];
   }

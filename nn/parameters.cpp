@@ -29,8 +29,11 @@ std::size_t ParameterArena::declare(std::string name, const Shape& shape,
 }
 
 void ParameterArena::allocate(DType dtype) {
-  values_ = Tensor::zeros({end_}, dtype);
-  grads_ = Tensor::zeros({end_}, dtype);
+  const auto zeros = [&] {
+    return Tensor::view(Storage::zeros(end_ * size_of(dtype)), 0, {end_}, dtype);
+  };
+  values_ = zeros();
+  grads_ = zeros();
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     parameters_[i].value = Tensor::view(values_.storage(), offsets_[i], shapes_[i], dtype);
     parameters_[i].grad = Tensor::view(grads_.storage(), offsets_[i], shapes_[i], dtype);

@@ -38,7 +38,9 @@ class ParameterArena {
   /// slices do not make up the shape.
   std::size_t declare(std::string name, const Shape& shape, std::vector<NamedSlice> slices);
   /// Allocates values (zeros) and gradients in the order of declaration; each parameter begins at a
-  /// multiple of kAlignment elements, the gaps between are zeros that never change.
+  /// multiple of kAlignment elements, the gaps between are zeros that never change. Gradients take
+  /// memory when the first backward pass writes them (Storage::zeros): a model that is only asked
+  /// has none.
   void allocate(DType dtype);
 
   DType dtype() const { return values_.dtype(); }

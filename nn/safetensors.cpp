@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -13,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "base/utf8.h"
 
 namespace holdfast {
@@ -24,7 +27,7 @@ constexpr std::int64_t kMaxHeader = 100'000'000;  // bytes; the reference's boun
 constexpr std::ptrdiff_t kMaxCommas = 1 << 20;    // bounds what the JSON tree can take in memory
 constexpr std::size_t kMaxName = 4096;            // bytes
 constexpr std::int64_t kAlignment = 64;           // of the data section that is written
-constexpr std::int64_t kChunk = 1 << 20;          // bytes converted at a time
+constexpr std::int64_t kChunk = 1 << 18;          // bytes read at a time
 constexpr std::string_view kMetadata = "__metadata__";
 
 struct ElementType {
@@ -231,62 +234,103 @@ struct Half {
   }
 };
 
-// Copies elements stored as From into To, a piece at a time. False when a finite value becomes
-// infinite.
+// How many are NaN or infinite: all bits of the exponent are ones.
+template <class T>
+std::int64_t count_nonfinite(std::span<const T> values) {
+  if constexpr (std::is_same_v<T, std::int32_t>) {
+    return 0;
+  } else {
+    using Bits = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
+    const auto exponent = std::bit_cast<Bits>(std::numeric_limits<T>::infinity());
+    Bits count = 0;  // as wide as the elements, for vectors of both
+    for (const T value : values) count += (std::bit_cast<Bits>(value) & exponent) == exponent;
+    return static_cast<std::int64_t>(count);
+  }
+}
+
+// Copies elements stored as From into To, a piece of at most kChunk. False when a finite value
+// becomes infinite.
 template <class From, class To>
 bool convert(const File& file, std::int64_t begin, std::span<To> out) {
   if constexpr (std::is_same_v<From, To>) {
     file.read(begin, std::as_writable_bytes(out));
     return true;
   } else {
-    std::vector<From> piece(std::min<std::size_t>(out.size(), kChunk / sizeof(From)));
+    std::vector<From> piece(out.size());
+    file.read(begin, std::as_writable_bytes(std::span(piece)));
     bool fits = true;
-    for (std::size_t at = 0; at < out.size(); at += piece.size()) {
-      piece.resize(std::min(piece.size(), out.size() - at));
-      file.read(begin + static_cast<std::int64_t>(at * sizeof(From)),
-                std::as_writable_bytes(std::span(piece)));
-      for (std::size_t i = 0; i < piece.size(); ++i) {
-        const auto value = static_cast<double>(piece[i]);
-        out[at + i] = static_cast<To>(value);
-        fits = fits && std::isinf(value) == std::isinf(out[at + i]);
-      }
+    for (std::size_t i = 0; i < piece.size(); ++i) {
+      const auto value = static_cast<double>(piece[i]);
+      out[i] = static_cast<To>(value);
+      fits = fits && std::isinf(value) == std::isinf(out[i]);
     }
     return fits;
   }
 }
 
+struct Piece {
+  bool fits = true;
+  std::int64_t nonfinite = 0;
+};
+
+// Elements [first, first + out.size()) of a tensor that begins at byte `begin`.
 template <class To>
-bool convert_from(std::string_view dtype, const File& file, std::int64_t begin, std::span<To> out) {
-  if (dtype == "F32") return convert<float>(file, begin, out);
-  if (dtype == "F64") return convert<double>(file, begin, out);
-  if (dtype == "F16") return convert<Half>(file, begin, out);
-  return convert<Bf16>(file, begin, out);
+Piece read_piece(std::string_view dtype, const File& file, std::int64_t begin, std::int64_t first,
+                 std::span<To> out) {
+  const auto converted = [&]<class From>() {
+    return convert<From>(file, begin + first * static_cast<std::int64_t>(sizeof(From)), out);
+  };
+  const bool fits = dtype == "I32"   ? converted.template operator()<std::int32_t>()
+                    : dtype == "F32" ? converted.template operator()<float>()
+                    : dtype == "F64" ? converted.template operator()<double>()
+                    : dtype == "F16" ? converted.template operator()<Half>()
+                                     : converted.template operator()<Bf16>();
+  return {fits, count_nonfinite<To>(out)};
 }
 
 }  // namespace
 
 Tensor SafetensorsFile::read(const SafetensorsEntry& entry, DType dtype) const {
+  Tensor out = Tensor::empty(Shape(entry.shape), dtype);
+  read_into(entry, out);
+  return out;
+}
+
+std::int64_t SafetensorsFile::read_into(const SafetensorsEntry& entry, const Tensor& out) const {
+  const DType dtype = out.dtype();
   const bool is_float =
       entry.dtype == "F32" || entry.dtype == "F64" || entry.dtype == "F16" || entry.dtype == "BF16";
   if (dtype == DType::i32 ? entry.dtype != "I32" : !is_float) {
     state_->fail("tensor " + in_quotes(entry.name) + " is " + entry.dtype + ", where " +
                  std::string(name_of(dtype)) + " is needed");
   }
-  Tensor out = Tensor::empty(Shape(entry.shape), dtype);
+  if (out.numel() != Shape(entry.shape).numel()) {
+    throw std::invalid_argument("[safetensors] " + in_quotes(entry.name) + " does not fit into " +
+                                out.shape().text());
+  }
   const std::int64_t begin = state_->data_begin + entry.begin;
-  bool fits = true;
-  if (dtype == DType::i32) {
-    fits = convert<std::int32_t>(state_->file, begin, out.span<std::int32_t>());
-  } else {
-    dispatch(dtype, "safetensors", [&]<class T>() {
-      fits = convert_from<T>(entry.dtype, state_->file, begin, out.span<T>());
+  std::atomic<bool> fits = true;
+  std::atomic<std::int64_t> nonfinite = 0;
+  const auto read_all = [&]<class T>() {
+    const std::span<T> values = out.span<T>();
+    parallel_for(out.numel(), kChunk / size_of(dtype), [&](std::int64_t first, std::int64_t end) {
+      const auto part =
+          values.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(end - first));
+      const Piece piece = read_piece<T>(entry.dtype, state_->file, begin, first, part);
+      nonfinite += piece.nonfinite;
+      if (!piece.fits) fits = false;
     });
+  };
+  if (dtype == DType::i32) {
+    read_all.template operator()<std::int32_t>();
+  } else {
+    dispatch(dtype, "safetensors", read_all);
   }
   if (!fits) {
     state_->fail("tensor " + in_quotes(entry.name) + " holds " + entry.dtype +
                  " values too large for " + std::string(name_of(dtype)));
   }
-  return out;
+  return nonfinite;
 }
 
 namespace {

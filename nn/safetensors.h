@@ -34,6 +34,9 @@ class SafetensorsFile {
   /// Reads one tensor, converted to `dtype` (F16, BF16, F32, F64 to floats). Refuses integer
   /// tensors for float types, overflow to infinity.
   Tensor read(const SafetensorsEntry& entry, DType dtype) const;
+  /// The same into `out`, which is contiguous and has as many elements, by all threads. Returns how
+  /// many of them are NaN or infinite.
+  std::int64_t read_into(const SafetensorsEntry& entry, const Tensor& out) const;
 
  private:
   struct State;

@@ -1,5 +1,7 @@
 #include "tensor/storage.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -14,8 +16,8 @@ namespace {
 
 constexpr std::int64_t kAlignment = 64;
 
-// Sizes are rounded up to 1/8 of their power of two: a block serves requests of nearly its size, and at most an eighth is
-// wasted, so that batches of slightly different length share blocks.
+// Sizes are rounded up to 1/8 of their power of two: a block serves requests of nearly its size,
+// and at most an eighth is wasted, so that batches of slightly different length share blocks.
 std::int64_t block_size(std::int64_t bytes) {
   std::int64_t step = kAlignment;
   while (step * 16 <= bytes) step *= 2;
@@ -26,10 +28,7 @@ class Pool {
  public:
   std::byte* take(std::int64_t block) {
     std::lock_guard lock(mutex_);
-    if (budget_ > 0 && use_.live + block > budget_) {
-      throw std::runtime_error("[memory] " + std::to_string(use_.live + block) + " bytes wanted, the budget is " +
-                               std::to_string(budget_) + ": raise memory_budget, or lower batch_size or max_length");
-    }
+    check_budget(block);
     std::byte* data = nullptr;
     auto& free = free_[block];
     if (!free.empty()) {
@@ -37,12 +36,23 @@ class Pool {
       free.pop_back();
       use_.cached -= block;
     } else {
-      data = static_cast<std::byte*>(std::aligned_alloc(kAlignment, static_cast<std::size_t>(block)));
+      data =
+          static_cast<std::byte*>(std::aligned_alloc(kAlignment, static_cast<std::size_t>(block)));
       if (data == nullptr) throw std::bad_alloc();
     }
-    use_.live += block;
-    use_.peak = std::max(use_.peak, use_.live);
+    count_live(block);
     return data;
+  }
+
+  /// For memory that is not the pool's but counts.
+  void count(std::int64_t block) {
+    std::lock_guard lock(mutex_);
+    check_budget(block);
+    count_live(block);
+  }
+  void discount(std::int64_t block) {
+    std::lock_guard lock(mutex_);
+    use_.live -= block;
   }
 
   void give_back(std::byte* data, std::int64_t block) {
@@ -75,6 +85,18 @@ class Pool {
   }
 
  private:
+  void check_budget(std::int64_t block) const {
+    if (budget_ > 0 && use_.live + block > budget_) {
+      throw std::runtime_error("[memory] " + std::to_string(use_.live + block) +
+                               " bytes wanted, the budget is " + std::to_string(budget_) +
+                               ": raise memory_budget, or lower batch_size or max_length");
+    }
+  }
+  void count_live(std::int64_t block) {
+    use_.live += block;
+    use_.peak = std::max(use_.peak, use_.live);
+  }
+
   std::mutex mutex_;
   std::map<std::int64_t, std::vector<std::byte*>> free_;
   MemoryUse use_;
@@ -99,6 +121,23 @@ Storage::Storage(std::int64_t bytes) : bytes_(bytes) {
   if (bytes < 0) throw std::invalid_argument("[storage] negative size");
   block_ = block_size(bytes);
   data_ = pool().take(block_);
+}
+
+std::shared_ptr<Storage> Storage::zeros(std::int64_t bytes) {
+  if (bytes < 0) throw std::invalid_argument("[storage] negative size");
+  const std::int64_t block = block_size(bytes);
+  const auto size = static_cast<std::size_t>(block);
+  pool().count(block);
+  void* data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) {
+    pool().discount(block);
+    throw std::bad_alloc();
+  }
+  madvise(data, size, MADV_HUGEPAGE);  // fewer page faults; a system without is no worse off
+  return std::make_shared<Storage>(data, bytes, std::shared_ptr<void>(data, [size, block](void* p) {
+                                     munmap(p, size);
+                                     pool().discount(block);
+                                   }));
 }
 
 Storage::Storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner)

@@ -1,5 +1,5 @@
-// Memory of tensors: blocks from a caching pool that counts live and peak bytes. A training step asks for the same sizes
-// again and again; a cached block is neither mapped nor faulted anew.
+// Memory of tensors: blocks from a caching pool that counts live and peak bytes. A training step
+// asks for the same sizes again and again; a cached block is neither mapped nor faulted anew.
 #pragma once
 
 #include <cstddef>
@@ -16,16 +16,22 @@ struct MemoryUse {
 
 MemoryUse memory_use();
 void reset_memory_peak();
-/// Bytes that live blocks may reach together; 0: no limit. An allocation beyond it throws std::runtime_error.
+/// Bytes that live blocks may reach together; 0: no limit. An allocation beyond it throws
+/// std::runtime_error.
 void set_memory_budget(std::int64_t bytes);
 /// Gives the free blocks back to the system.
 void release_cached_memory();
 
-/// A block of memory, 64-byte aligned, contents unspecified when new. Blocks come from and return to the pool.
+/// A block of memory, 64-byte aligned, contents unspecified when new. Blocks come from and return
+/// to the pool.
 class Storage {
  public:
-  /// Throws std::invalid_argument when bytes < 0, std::runtime_error beyond the budget, std::bad_alloc.
+  /// Throws std::invalid_argument when bytes < 0, std::runtime_error beyond the budget,
+  /// std::bad_alloc.
   explicit Storage(std::int64_t bytes);
+  /// All zeros, from the system and back to it, for what lives long: pages take time and memory
+  /// when they are first written. Counts in full. Throws as above.
+  static std::shared_ptr<Storage> zeros(std::int64_t bytes);
   /// Memory of someone else's, kept alive by `owner`; may be read-only (a mapped file).
   Storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner);
   ~Storage();

@@ -1,8 +1,13 @@
 #include "nn/parameters.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <stdexcept>
+#include <vector>
 
 #include "nn/batch.h"
 
@@ -33,6 +38,19 @@ TEST(ParameterArena, LaysParametersOutAligned) {
   for (const double g : arena.grads().to_vector()) sum += g;
   EXPECT_EQ(sum, 17.0) << "the gaps stay zero";
   EXPECT_EQ(arena.grad(*arena.find("b")).to_vector(), std::vector<double>(17, 1.0));
+}
+
+TEST(ParameterArena, GradientsTakeNoMemoryBeforeTheyAreWritten) {
+  constexpr std::int64_t kBytes = 32 << 20;
+  ParameterArena arena;
+  arena.declare("a", {kBytes / 4}, {slice("a", {kBytes / 4})});
+  arena.allocate(DType::f32);
+  arena.values().fill(1);
+  arena.zero_grad();
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages(kBytes / page);
+  ASSERT_EQ(mincore(arena.grads().storage()->data(), kBytes, pages.data()), 0);
+  EXPECT_EQ(std::count(pages.begin(), pages.end(), 0), std::ssize(pages));
 }
 
 TEST(ParameterArena, StaleGradientsAreClearedAndNamed) {

@@ -127,6 +127,29 @@ TEST(Safetensors, ConvertsInPieces) {  // more elements than are converted at a 
   EXPECT_EQ(read_as(scratch, file_of("F64", values), DType::f32), values);
 }
 
+TEST(Safetensors, ReadsIntoItsPlaceAndCountsWhatIsNotFinite) {
+  const Scratch scratch;
+  constexpr std::size_t kCount = 300'000;  // more than are read at a time
+  std::vector<float> values(kCount, 1.5F);
+  values[7] = std::numeric_limits<float>::quiet_NaN();
+  values[kCount - 1] = -std::numeric_limits<float>::infinity();
+  values[8] = std::numeric_limits<float>::max();
+  values[9] = std::numeric_limits<float>::denorm_min();
+  const auto file = SafetensorsFile::open(scratch.write("f", file_of<float>("F32", values)));
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Tensor out = Tensor::zeros({kCount + 2}, dtype);
+    EXPECT_EQ(file.read_into(*file.find("w"), out.slice(0, 1, kCount + 1)), 2);
+    const std::vector<double> found = out.to_vector();
+    EXPECT_TRUE(std::isnan(found[8]));
+    EXPECT_EQ(found[9], std::numeric_limits<float>::max());
+    EXPECT_EQ(found[10], std::numeric_limits<float>::denorm_min());
+    EXPECT_EQ(found[0], 0.0);
+    EXPECT_EQ(found[kCount], -std::numeric_limits<double>::infinity());
+    EXPECT_EQ(found[kCount + 1], 0.0);
+    EXPECT_THROW(file.read_into(*file.find("w"), out), std::invalid_argument);
+  }
+}
+
 TEST(Safetensors, RefusesWhatDoesNotFit) {
   const Scratch scratch;
   const auto message = [&](const std::string& bytes, DType dtype) {

@@ -2,9 +2,13 @@
 #include "tensor/storage.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <stdexcept>
+#include <vector>
 
 #include "tests/reference/expect_error.h"
 
@@ -43,6 +47,32 @@ TEST_F(StoragePool, CountsLivePeakAndCachedBytes) {
   EXPECT_EQ(memory_use().cached, 5120);
   release_cached_memory();
   EXPECT_EQ(memory_use().cached, 0);
+}
+
+// Pages of `storage` that are in memory.
+std::int64_t resident_pages(const Storage& storage) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  std::vector<unsigned char> pages((static_cast<std::size_t>(storage.bytes()) + page - 1) / page);
+  EXPECT_EQ(mincore(storage.data(), static_cast<std::size_t>(storage.bytes()), pages.data()), 0);
+  return std::count_if(pages.begin(), pages.end(), [](unsigned char p) { return (p & 1) != 0; });
+}
+
+TEST_F(StoragePool, ZerosTakeMemoryWhenWritten) {
+  {
+    const std::shared_ptr<Storage> zeros = Storage::zeros(64 << 20);
+    EXPECT_EQ(live(), 64 << 20);
+    EXPECT_EQ(resident_pages(*zeros), 0);
+    zeros->data()[5 << 20] = std::byte{1};
+    EXPECT_GE(resident_pages(*zeros), 1);
+    EXPECT_LE(resident_pages(*zeros), 1024);  // a huge page has 512
+    EXPECT_EQ(zeros->data()[(5 << 20) + 1], std::byte{0});
+    set_memory_budget(memory_use().live + 100);
+    EXPECT_THROW(Storage::zeros(1 << 20), std::runtime_error);
+  }
+  EXPECT_EQ(live(), 0);
+  EXPECT_EQ(memory_use().cached, 0);
+  EXPECT_THROW(Storage::zeros(-1), std::invalid_argument);
+  EXPECT_EQ(Storage::zeros(0)->bytes(), 0);
 }
 
 TEST_F(StoragePool, ReusesABlockForNearlyItsSize) {
