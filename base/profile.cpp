@@ -30,14 +30,14 @@ Json event(std::string name, std::string_view category, std::int64_t begin,
 
 Profile::Profile() : clock_(steady_nanoseconds) {}
 
-void Profile::begin_step() {
+void Profile::begin_step(std::int64_t number) {
   if (++sums_.steps == 2) {  // the first is left out from here on
     for (Row& row : sums_.rows) row.calls = row.nanoseconds = row.operations = 0;
     sums_.nanoseconds = 0;
   }
   if (steps_.size() == 2 * kTraced) steps_.erase(steps_.begin() + kTraced);
   now_ = clock_();
-  steps_.push_back({.number = sums_.steps, .begin = now_, .laps = {}});
+  steps_.push_back({.number = number, .begin = now_, .laps = {}});
 }
 
 void Profile::end_step() {
@@ -105,8 +105,8 @@ Json Profile::trace() const {
   return Json::object({{"displayTimeUnit", "ms"}, {"traceEvents", std::move(events)}});
 }
 
-ProfiledStep::ProfiledStep(Profile* profile) : before_(profile_detail::now) {
-  if (profile) profile->begin_step();
+ProfiledStep::ProfiledStep(Profile* profile, std::int64_t number) : before_(profile_detail::now) {
+  if (profile) profile->begin_step(number);
   profile_detail::now = profile;
 }
 

@@ -60,7 +60,7 @@ class Profile {
     std::int64_t number = 0, begin = 0;
     std::vector<Lap> laps;
   };
-  void begin_step();
+  void begin_step(std::int64_t number);
   void end_step();
   void add(std::string_view phase, std::string_view name, std::int64_t operations);
 
@@ -74,10 +74,10 @@ namespace profile_detail {
 inline constinit thread_local Profile* now = nullptr;
 }
 
-/// Takes one step, for a scope, in this thread: lap() goes to `profile` (null: nowhere).
+/// Takes step `number`, for a scope, in this thread: lap() goes to `profile` (null: nowhere).
 class ProfiledStep {
  public:
-  explicit ProfiledStep(Profile* profile);
+  ProfiledStep(Profile* profile, std::int64_t number);
   ~ProfiledStep();
   ProfiledStep(const ProfiledStep&) = delete;
   ProfiledStep& operator=(const ProfiledStep&) = delete;

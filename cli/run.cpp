@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
-#include "base/json.h"
 #include "base/utf8.h"
 #include "cli/inputs.h"
 #include "cli/table.h"
@@ -66,9 +65,11 @@ Hooks Watch::hooks() {
   return hooks;
 }
 
-void print_metrics(const std::string& output) {
+void print_metrics(const std::string& output, Json::Object more) {
   const std::filesystem::path file = std::filesystem::path(output) / "metrics.json";
-  print(Json::parse(read_file(file, kLargestMetrics), file.string()).dump() + '\n');
+  Json metrics = Json::parse(read_file(file, kLargestMetrics), file.string());
+  for (auto& [name, value] : more) metrics.add(name, std::move(value));
+  print(metrics.dump() + '\n');
 }
 
 std::string tasks_text(const RunResult& run) {

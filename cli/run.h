@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
@@ -42,8 +43,8 @@ class Watch {
 /// many runs the command makes.
 int print_plan(const Recipe& recipe, std::size_t arms, const Common& common);
 
-/// Prints metrics.json of an output folder on one line.
-void print_metrics(const std::string& output);
+/// Prints metrics.json of an output folder on one line, with members that it lacks.
+void print_metrics(const std::string& output, Json::Object more = {});
 
 /// One line for each task: before, after, drop.
 std::string tasks_text(const RunResult& run);

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/profile.h"
 #include "cli/run.h"
 #include "cli/table.h"
 #include "train/report.h"
@@ -10,24 +11,41 @@
 namespace holdfast::cli {
 namespace {
 
-void print_result(const RunResult& run) {
+std::string profile_file(const RunResult& run) { return run.recipe.output + "/profile.json"; }
+
+void print_result(const RunResult& run, const Profile::Summary& profile) {
   std::string out = tasks_text(run);
   out += fmt::format(
       "{} steps, {} tokens, {} of computing; {} holds model/, metrics.json and report.html\n",
       grouped(run.steps), grouped(run.tokens), human_duration(run.seconds.computing()),
       run.recipe.output);
+  if (profile.steps > 0)
+    out += fmt::format("\n{}{} is their timeline, for chrome://tracing or ui.perfetto.dev\n",
+                       profile_text(profile), profile_file(run));
   print(out);
 }
 
-int run(const RunOptions& options, const Common& common) {
+int run(const RunOptions& options, bool profiled, const Common& common) {
+  if (profiled && options.dry_run)
+    throw std::invalid_argument("--profile measures a run, --dry-run makes none: leave out one");
   const Recipe recipe = recipe_of(options);
   if (options.dry_run) return print_plan(recipe, 1, common);
   Watch watch(common);
   return training([&] {
-    const RunResult result = run_recipe(recipe, watch.hooks());
+    Profile profile;
+    Hooks hooks = watch.hooks();
+    if (profiled) hooks.profile = &profile;
+    const RunResult result = run_recipe(recipe, hooks);
     watch.clear();
     write_file(std::filesystem::path(recipe.output) / "report.html", report_html(result));
-    common.json ? print_metrics(recipe.output) : print_result(result);
+    const Profile::Summary summary = profile.summary();
+    if (summary.steps > 0) write_file(profile_file(result), profile.trace().dump() + '\n');
+    if (common.json)
+      print_metrics(recipe.output, summary.steps > 0
+                                       ? Json::Object{{"profile", profile_json(summary)}}
+                                       : Json::Object{});
+    else
+      print_result(result, summary);
     return result.interrupted ? kInterrupted : kDone;
   });
 }
@@ -38,9 +56,13 @@ Command add_train(CLI::App& app, Common& common) {
   CLI::App* sub = add_subcommand(
       app, common, "train", "Fine-tunes a model as a recipe says",
       "  holdfast train examples/news-to-medical/news.toml\n"
-      "  holdfast train recipe.toml --set training.epochs=1 --set seed=3 --output runs/try");
+      "  holdfast train recipe.toml --set training.epochs=1 --set seed=3 --output runs/try\n"
+      "  holdfast train recipe.toml --set training.steps=50 --profile");
   auto options = add_run_options(*sub);
-  return {sub, [options, &common] { return run(*options, common); }};
+  auto profiled = std::make_shared<bool>(false);
+  sub->add_flag("--profile", *profiled,
+                "Show where a step's time goes, by operation; profile.json is a timeline");
+  return {sub, [options, profiled, &common] { return run(*options, *profiled, common); }};
 }
 
 }  // namespace holdfast::cli

@@ -8,6 +8,7 @@
 
 #include "autograd/fused.h"
 #include "autograd/ops.h"
+#include "base/profile.h"
 
 namespace holdfast {
 namespace {
@@ -55,6 +56,7 @@ Objective::Terms Objective::batch(std::int64_t step) {
   if (distillation_ && distillation_->recipe.method == "der++") {  // as many as there are old ones
     take_memory(matching_, mixer_.old_before(step), mixer_.old_before(step + 1), matched_);
   }
+  lap("prepare", "choose texts");
   Terms terms;
   const Var pooled = forward(step, terms.tokens);
   terms.loss = cross_entropies(pooled, mixed_, terms.tasks);
@@ -70,6 +72,7 @@ Objective::Terms Objective::batch(std::int64_t step) {
 Var Objective::reference(std::int64_t step, std::int64_t texts) {
   clear();
   take_memory(referring_, step * texts, (step + 1) * texts, mixed_);
+  lap("prepare", "choose texts");
   std::int64_t tokens = 0;
   std::vector<TaskLoss> losses;
   return cross_entropies(forward(step, tokens), mixed_, losses);
@@ -109,6 +112,7 @@ Var Objective::forward(std::int64_t step, std::int64_t& tokens) {
   }
   const Batch batch = pack(texts);
   tokens = batch.tokens();
+  lap("prepare", "pack");
   const DropoutPlan dropout{true, seed_, static_cast<std::uint32_t>(step)};
   return model_.pool(batch, dropout);
 }

@@ -86,7 +86,7 @@ OutputFolder::~OutputFolder() {
 
 void clear_output(const fs::path& output) {
   for (const char* name : {"metrics.json", "result.json", "recipe.toml", "replay.csv", "memory.csv",
-                           "report.html", "ledger.jsonl"}) {
+                           "report.html", "ledger.jsonl", "profile.json"}) {
     fs::remove(output / name);
   }
   fs::remove_all(output / "adapter");

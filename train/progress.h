@@ -11,6 +11,8 @@
 
 namespace holdfast {
 
+class Profile;
+
 /// How far a phase is.
 struct Progress {
   std::string phase;   // "read", "evaluate", "test", "select", "fisher", "train", "save"
@@ -48,6 +50,8 @@ struct Hooks {
   /// When it becomes true the step is finished, the model saved as usual and the result
   /// interrupted.
   const std::atomic<bool>* stop = nullptr;
+  /// Where the time of training steps goes (base/profile.h); null: nowhere.
+  Profile* profile = nullptr;
 };
 
 /// Thrown before the first step: usage, recipe or an input file (exit status 2). Nothing has been

@@ -11,6 +11,7 @@
 #include <set>
 #include <stdexcept>
 
+#include "base/profile.h"
 #include "train/gradient_projection.h"
 #include "train/unfreeze.h"
 
@@ -31,9 +32,7 @@ StepRecord TrainingStep::run(std::int64_t step) {
   }
 
   // Mix, forward, backward: into the arena's gradient, which every parameter must have received.
-  if (mixout_) {
-    mixout_->mix(arena.values(), static_cast<std::uint32_t>(step));
-  }
+  mix(step);
   Objective::Terms terms = objective_.batch(step);
   record.loss = terms.task;
   record.distill = terms.distill;
@@ -43,16 +42,18 @@ StepRecord TrainingStep::run(std::int64_t step) {
   backward(terms.loss);
   terms.loss = {};  // the graph is done with
   check_reached(step);
-  if (mixout_) {
-    mixout_->unmix(arena.values(), arena.grads());
-  }
+  lap("backward", "release the graph");
+  unmix();
   if (reference_texts_ > 0) {
-    record.projected = project(arena.grads(), reference_, shared_spans(arena, measures_.shared_head)).acted;
+    record.projected =
+        project(arena.grads(), reference_, shared_spans(arena, measures_.shared_head)).acted;
+    lap("update", "a-gem");
   }
 
   // Clip the loss's gradient; penalties are added to it afterwards, so that they cannot erase the
   // task.
   record.grad_norm = gradient_norm(arena.grads(), optimizer_.trained_spans());
+  lap("update", "gradient norm");
   check_finite(record);
   record.clip = clip_factor(record.grad_norm, training_.clip_norm);
 
@@ -79,16 +80,29 @@ void TrainingStep::thaw(std::int64_t step, StepRecord& record) {
 // On the same network as the step's own gradient.
 void TrainingStep::refer(std::int64_t step) {
   ParameterArena& arena = model_.arena();
-  if (mixout_) {
-    mixout_->mix(arena.values(), static_cast<std::uint32_t>(step));
-  }
+  mix(step);
   arena.zero_grad();
   backward(objective_.reference(step, reference_texts_));
   check_reached(step);
-  if (mixout_) {
-    mixout_->unmix(arena.values(), arena.grads());
-  }
+  lap("backward", "release the graph");
+  unmix();
   reference_.copy_from(arena.grads());
+  lap("update", "a-gem");
+}
+
+// Mixout: the step's gradient is that of another network.
+void TrainingStep::mix(std::int64_t step) {
+  if (mixout_) {
+    mixout_->mix(model_.arena().values(), static_cast<std::uint32_t>(step));
+    lap("prepare", "mixout");
+  }
+}
+
+void TrainingStep::unmix() {
+  if (mixout_) {
+    mixout_->unmix(model_.arena().values(), model_.arena().grads());
+    lap("update", "mixout");
+  }
 }
 
 // Update, with the penalties' gradients in the same pass; then back within the bounds.
@@ -99,14 +113,17 @@ void TrainingStep::descend(std::int64_t step, StepRecord& record) {
   record.rate_high = rates_.back() * factor;
   const UpdateSums sums =
       optimizer_.step(arena.values(), arena.grads(), factor, record.clip, pull_);
+  lap("update", "optimizer");
   record.penalty = sums.ewc;
   record.l2 = sums.l2 + sums.l2_head;
   if (measures_.protection) {
     measures_.protection->apply(arena.values());
     record.at_bound = measures_.protection->at_bound();
+    lap("update", "protect");
   }
   if (measures_.path) {
     measures_.path->record(arena.grads(), arena.values());
+    lap("update", "path importance");
   }
 }
 

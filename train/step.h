@@ -80,6 +80,8 @@ class TrainingStep {
  private:
   void thaw(std::int64_t step, StepRecord& record);
   void refer(std::int64_t step);
+  void mix(std::int64_t step);
+  void unmix();
   void descend(std::int64_t step, StepRecord& record);
   void check_reached(std::int64_t step);
   void check_finite(const StepRecord& record) const;

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/parallel.h"
+#include "base/profile.h"
 #include "base/utf8.h"
 #include "nn/peft.h"
 #include "tensor/blas.h"
@@ -47,6 +48,7 @@ class Run {
   void save_model(const std::filesystem::path& path) const;
   void leave();
 
+  StepRecord take_step(TrainingStep& training, std::int64_t step);
   void validate(std::int64_t step);
   void look_at_validation(bool before, double& old_seconds);
   void balance(std::int64_t step, TrainingStep& training);
@@ -180,7 +182,7 @@ void Run::train() {
         lowest, model_.config().layers + 2));
   }
   for (std::int64_t step = 0; step < steps && !result_.stopped_early; ++step) {
-    const StepRecord record = training.run(step);
+    const StepRecord record = take_step(training, step);
     ledger_->write("step", to_json(record));
     result_.ledger.push_back(record);
     result_.steps = step + 1;
@@ -197,6 +199,11 @@ void Run::train() {
       }
     }
   }
+}
+
+StepRecord Run::take_step(TrainingStep& training, std::int64_t step) {
+  const ProfiledStep profiled(hooks_.profile, step + 1);
+  return training.run(step);
 }
 
 // Keeps the best model; true when there was no better one for as long as early_stop waits.

@@ -23,7 +23,7 @@ Parameter parameter(const Shape& shape, bool trainable = true) {
 Lines laps_of(const std::function<void()>& step) {
   Profile profile;
   {
-    const ProfiledStep profiled(&profile);
+    const ProfiledStep profiled(&profile, 1);
     step();
   }
   Lines out;

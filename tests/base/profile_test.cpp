@@ -20,8 +20,8 @@ class FakeClock {
 };
 
 /// A step of 10 ns of "mul" forward, 5 ns of "add" forward, 20 ns of "mul" backward and 1 ns more.
-void take_step(FakeClock& time, Profile* profile, std::int64_t mul = 10) {
-  const ProfiledStep step(profile);
+void take_step(FakeClock& time, Profile* profile, std::int64_t mul = 10, std::int64_t number = 1) {
+  const ProfiledStep step(profile, number);
   time.pass(mul);
   lap("forward", "mul", 30);
   time.pass(5);
@@ -58,7 +58,7 @@ TEST(Profile, LeavesTheFirstStepOutWhenThereAreMore) {
   FakeClock time;
   Profile profile(time.clock());
   {
-    const ProfiledStep first(&profile);
+    const ProfiledStep first(&profile, 1);
     time.pass(900);
     lap("forward", "only at first");
     time.pass(100);
@@ -68,7 +68,7 @@ TEST(Profile, LeavesTheFirstStepOutWhenThereAreMore) {
   take_step(time, &profile);
   take_step(time, &profile, 4);
   {
-    const ProfiledStep last(&profile);
+    const ProfiledStep last(&profile, 4);
     time.pass(33);
     lap("prepare", "choose");
   }
@@ -89,13 +89,13 @@ TEST(Profile, RecordsWithinAStepOfThisThreadAlone) {
   EXPECT_FALSE(profiling());
   lap("forward", "before");
   {
-    const ProfiledStep step(&profile);
+    const ProfiledStep step(&profile, 1);
     EXPECT_TRUE(profiling());
     std::thread([] {
       EXPECT_FALSE(profiling());
       lap("forward", "elsewhere");
     }).join();
-    const ProfiledStep off(nullptr);
+    const ProfiledStep off(nullptr, 1);
     EXPECT_FALSE(profiling());
     lap("forward", "off");
   }
@@ -137,7 +137,7 @@ TEST(Profile, TraceNestsLapsInPhasesInSteps) {
 TEST(Profile, TraceKeepsTheFirstAndTheLastSteps) {
   FakeClock time;
   Profile profile(time.clock());
-  for (int step = 0; step < 1000; ++step) take_step(time, &profile);
+  for (int step = 1; step <= 1000; ++step) take_step(time, &profile, 10, step);
   Lines steps;
   const Json trace = profile.trace();
   for (const Json& event : trace.at("traceEvents").array()) {
