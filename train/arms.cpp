@@ -91,6 +91,7 @@ RunResult Arms::run(const std::string& name, Recipe recipe) {
   recipe.output = (folder_ / name).string();
   recipe.learning_rate.naive = RateRecipe{}.naive;  // of the comparison, not of an arm
   recipe.leave = {.importance = "none", .memory = 0, .path = false};
+  recipe.checkpoint.every = 0;  // a comparison goes on from its arms
   std::optional<RunResult> earlier = read_back(recipe);
   if (hooks_.notice) {
     hooks_.notice(earlier ? fmt::format("arm {}: read back from {}", name, recipe.output)
@@ -99,7 +100,7 @@ RunResult Arms::run(const std::string& name, Recipe recipe) {
   ledger_.write("arm", Json::object({{"name", name}, {"read_back", earlier.has_value()}}));
   if (!earlier) {
     try {
-      earlier = run_on(inputs_, recipe, hooks_of(name), first_ ? &*first_ : nullptr);
+      earlier = run_on(inputs_, recipe, hooks_of(name), {.earlier = first_ ? &*first_ : nullptr});
     } catch (const Refused&) {
       throw;
     } catch (const std::runtime_error& error) {

@@ -15,6 +15,7 @@
 #include "tokenizer/tokenizer.h"
 #include "train/augment.h"
 #include "train/data.h"
+#include "train/fingerprint.h"
 #include "train/heads.h"
 #include "train/recipe.h"
 #include "train/sample.h"
@@ -47,6 +48,7 @@ struct Inputs {
   Notices notices;
   std::string new_head;                // the new task's, when it has no past
   std::optional<Augmenter> augmenter;  // of training texts
+  Fingerprints files{};                // that were read; of open_inputs() alone
 
   const TaskData& fresh() const { return tasks.back(); }
   /// Of weights, labels, tokens, training texts and importance that is read: equal inputs, equal

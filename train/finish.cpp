@@ -30,17 +30,14 @@ bool BestModel::consider(std::int64_t step, const ParameterArena& arena,
     }
   }
   const bool kept = worst >= retention_ - 1e-12;
-  const bool better = kept != kept_ ? kept : kept ? gained > gained_ : worst > worst_;
-  if (step_ > 0 && !better) {
-    ++stale_;
+  const bool better = kept != state_.kept ? kept
+                      : kept              ? gained > state_.gained
+                                          : worst > state_.worst;
+  if (state_.step > 0 && !better) {
+    ++state_.stale;
     return false;
   }
-  step_ = step;
-  stale_ = 0;
-  kept_ = kept;
-  gained_ = gained;
-  worst_ = worst;
-  weights_ = arena.values().clone();
+  state_ = {step, 0, kept, gained, worst, arena.values().clone()};
   return true;
 }
 

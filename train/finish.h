@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "train/prepare.h"
@@ -16,25 +17,34 @@ namespace holdfast {
 /// retention. Of equals the earlier one.
 class BestModel {
  public:
+  /// What was seen so far.
+  struct State {
+    std::int64_t step = 0, stale = 0;
+    bool kept = false;             // the best one keeps enough
+    double gained = 0, worst = 0;  // its new accuracy and worst retention
+    Tensor weights;                // undefined at step 0
+  };
+
   /// `before`: evaluations of all tasks before training.
   BestModel(double retention, std::span<const TaskData> tasks, std::span<const Evaluation> before);
 
   /// Takes a copy of the weights when they are the best so far, and says so.
   bool consider(std::int64_t step, const ParameterArena& arena,
                 std::span<const Evaluation> evaluations);
-  std::int64_t step() const { return step_; }  // 0: nothing was considered
+  std::int64_t step() const { return state_.step; }  // 0: nothing was considered
   /// Evaluations since the best one.
-  std::int64_t stale() const { return stale_; }
-  void restore(ParameterArena& arena) const { arena.values().copy_from(weights_); }
+  std::int64_t stale() const { return state_.stale; }
+  void restore(ParameterArena& arena) const { arena.values().copy_from(state_.weights); }
+
+  /// For checkpoints; shares the weights' memory, which never changes.
+  const State& state() const { return state_; }
+  void restore(State state) { state_ = std::move(state); }
 
  private:
   double retention_;
   std::span<const TaskData> tasks_;
   std::vector<double> before_;
-  std::int64_t step_ = 0, stale_ = 0;
-  bool kept_ = false;              // the best one keeps enough
-  double gained_ = 0, worst_ = 0;  // its new accuracy and worst retention
-  Tensor weights_;
+  State state_;
 };
 
 /// [merge]: puts LoRA into the weights, then the merge of the start model and the trained one into

@@ -89,7 +89,8 @@ Json seconds_json(const Seconds& seconds) {
                        {"select", seconds.select},
                        {"read", seconds.read},
                        {"leave", seconds.leave},
-                       {"save", seconds.save}});
+                       {"save", seconds.save},
+                       {"ledger", seconds.ledger}});
 }
 
 }  // namespace
@@ -165,6 +166,18 @@ Json to_json(const SeedSummary& summary) {
                        {"ci95", summary.ci95 ? to_json(*summary.ci95) : Json()}});
 }
 
+namespace {
+
+Json ids_json(const std::vector<DrawnTexts>& drawn) {
+  Json object = Json::object();
+  for (const DrawnTexts& of_task : drawn) {
+    object.add(of_task.task, Json::list(Json::Array(of_task.ids.begin(), of_task.ids.end())));
+  }
+  return object;
+}
+
+}  // namespace
+
 Json to_json(const StepRecord& record) {
   Json losses = Json::object();
   Json texts = Json::object();
@@ -172,24 +185,36 @@ Json to_json(const StepRecord& record) {
     losses.add(task.task, task.loss);
     texts.add(task.task, task.texts);
   }
-  return Json::object({{"step", record.step},
-                       {"loss", record.loss},
-                       {"task_loss", std::move(losses)},
-                       {"texts", std::move(texts)},
-                       {"grad_norm", record.grad_norm},
-                       {"clip", record.clip},
-                       {"distill", record.distill},
-                       {"penalty", record.penalty},
-                       {"penalty_share", record.penalty_share()},
-                       {"l2", record.l2},
-                       {"projected", record.projected},
-                       {"at_bound", record.at_bound},
-                       {"lowest_layer", record.lowest_layer},
-                       {"rate_low", record.rate_low},
-                       {"rate_high", record.rate_high},
-                       {"share", record.share},
-                       {"tokens", record.tokens},
-                       {"seconds", record.seconds}});
+  Json line = Json::object({{"step", record.step},
+                            {"samples", ids_json(record.samples)},
+                            {"texts", std::move(texts)},
+                            {"tokens", record.tokens},
+                            {"share", record.share},
+                            {"lowest_layer", record.lowest_layer},
+                            {"rates", Json::list({record.rates.begin(), record.rates.end()})},
+                            {"loss", record.loss},
+                            {"task_loss", std::move(losses)},
+                            {"distill", record.distill},
+                            {"penalty", record.penalty},
+                            {"penalty_share", record.penalty_share()},
+                            {"l2", record.l2},
+                            {"projected", record.projected},
+                            {"at_bound", record.at_bound},
+                            {"grad_norm", record.grad_norm},
+                            {"clip", record.clip},
+                            {"clipped_norm", record.clip * record.grad_norm}});
+  if (!record.matched.empty()) {
+    line.add("matched", ids_json(record.matched));
+  }
+  if (!record.reference.empty()) {
+    line.add("reference", ids_json(record.reference));
+  }
+  if (record.state) {
+    line.add("weights", record.state->weights);
+    line.add("optimizer", record.state->optimizer);
+  }
+  line.add("seconds", record.seconds);
+  return line;
 }
 
 Json to_json(const CurvePoint& point) {

@@ -61,6 +61,8 @@ Objective::Terms Objective::batch(std::int64_t step) {
   const Var pooled = forward(step, terms.tokens);
   terms.loss = cross_entropies(pooled, mixed_, terms.tasks);
   terms.task = terms.loss.value().item();
+  terms.drawn = drawn();
+  terms.matched = ids_of(matched_);
   if (distillation_ && distillation_->recipe.alpha > 0) {
     const Var term = scale(distilled(pooled), distillation_->recipe.alpha);
     terms.distill = term.value().item();
@@ -193,13 +195,26 @@ bool Objective::reached(const Head& head) const {
 
 std::string Objective::texts() const {
   std::string out;
-  for (std::size_t pool = 0; pool < pools_.size(); ++pool) {
-    for (const std::int32_t row : mixed_[pool].rows) {
-      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", pools_[pool].task,
-                         samples_[static_cast<std::size_t>(row)]->id);
+  for (const DrawnTexts& of_task : drawn()) {
+    for (const std::int64_t id : of_task.ids) {
+      out += fmt::format("{}{} {}", out.empty() ? "" : ", ", of_task.task, id);
     }
   }
   return out;
+}
+
+std::vector<DrawnTexts> Objective::ids_of(const std::vector<Rows>& rows) const {
+  std::vector<DrawnTexts> drawn;
+  for (std::size_t pool = 0; pool < pools_.size(); ++pool) {
+    if (rows[pool].rows.empty()) {
+      continue;
+    }
+    DrawnTexts& of_task = drawn.emplace_back(DrawnTexts{pools_[pool].task, {}});
+    for (const std::int32_t row : rows[pool].rows) {
+      of_task.ids.push_back(samples_[static_cast<std::size_t>(row)]->id);
+    }
+  }
+  return drawn;
 }
 
 }  // namespace holdfast

@@ -24,6 +24,12 @@ struct TaskLoss {
   double loss = 0;  // mean over these texts
 };
 
+/// Which texts a step was given.
+struct DrawnTexts {
+  std::string task;
+  std::vector<std::int64_t> ids;  // Sample::id: rows of the task's file
+};
+
 /// Where a task's training texts are: the new task's first, then the memory of each old one.
 struct SamplePool {
   std::string task;
@@ -58,6 +64,7 @@ class Objective {
     double task = 0;     // the first term
     double distill = 0;  // the second
     std::vector<TaskLoss> tasks;
+    std::vector<DrawnTexts> drawn, matched;  // of the batch; of der++'s second draw
     std::int64_t tokens = 0;
   };
 
@@ -80,7 +87,8 @@ class Objective {
   bool reached(const Head& head) const;
   /// Texts of der++'s second draw in the latest batch.
   std::int64_t matched() const;
-  /// The texts of the latest loss, for a message.
+  /// The texts of the latest loss, less der++'s second draw; and as a message.
+  std::vector<DrawnTexts> drawn() const { return ids_of(mixed_); }
   std::string texts() const;
 
  private:
@@ -88,6 +96,7 @@ class Objective {
     std::vector<std::int32_t> rows;     // places in the batch
     std::vector<std::int64_t> indices;  // places in the pool
   };
+  std::vector<DrawnTexts> ids_of(const std::vector<Rows>& rows) const;
   void clear();
   void take(const MixItem& item, std::vector<Rows>& rows);
   void take_memory(BufferCycle& cycle, std::int64_t begin, std::int64_t end,

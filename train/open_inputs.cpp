@@ -40,6 +40,7 @@ Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds) tr
         }
       });
   inherit(inputs, recipe);
+  inputs.files = fingerprint_inputs(recipe, inputs);
   check_memory_budget(recipe, inputs.model);
   set_memory_budget(recipe.training.memory_budget);
   for (const TaskData& task : inputs.tasks) {

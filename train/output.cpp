@@ -85,8 +85,15 @@ OutputFolder::~OutputFolder() {
 }
 
 void clear_output(const fs::path& output) {
-  for (const char* name : {"metrics.json", "result.json", "recipe.toml", "replay.csv", "memory.csv",
-                           "report.html", "ledger.jsonl", "profile.json"}) {
+  clear_results(output);
+  fs::remove(output / "ledger.jsonl");
+  fs::remove(output / "recipe.toml");
+  fs::remove_all(output / "checkpoints");
+}
+
+void clear_results(const fs::path& output) {
+  for (const char* name :
+       {"metrics.json", "result.json", "replay.csv", "memory.csv", "report.html", "profile.json"}) {
     fs::remove(output / name);
   }
   fs::remove_all(output / "adapter");

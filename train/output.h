@@ -36,5 +36,7 @@ class OutputFolder {
 /// Takes an earlier run's results away, all but its model, which is replaced when a new one is
 /// whole.
 void clear_output(const std::filesystem::path& output);
+/// The same, of a run that goes on: its ledger, its checkpoints and recipe.toml stay.
+void clear_results(const std::filesystem::path& output);
 
 }  // namespace holdfast

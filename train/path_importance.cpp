@@ -48,6 +48,17 @@ void PathImportance::record(const Tensor& gradient, const Tensor& theta_after) {
   ++steps_;
 }
 
+void PathImportance::restore(const Tensor& contributions, std::int64_t steps, const Tensor& theta) {
+  check_same(theta, start_, "theta");
+  if (contributions.shape() != start_.shape() || contributions.dtype() != DType::f64) {
+    throw std::invalid_argument("[path importance] the saved contributions must be f64 of shape " +
+                                start_.shape().text());
+  }
+  contributions_.copy_from(contributions);
+  before_.copy_from(theta);
+  steps_ = steps;
+}
+
 Importance PathImportance::finish(const ParameterArena& arena, std::string_view task,
                                   double xi) const {
   check_same(arena.values(), start_, "theta at the end");

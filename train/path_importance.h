@@ -36,6 +36,9 @@ class PathImportance {
 
   /// w (arena's numel) f64.
   const Tensor& contributions() const { return contributions_; }
+  /// Continues from a checkpoint, after so many steps that have led to `theta`. Throws
+  /// std::invalid_argument for another size or type.
+  void restore(const Tensor& contributions, std::int64_t steps, const Tensor& theta);
 
  private:
   Tensor start_, before_;  // theta

@@ -115,7 +115,6 @@ void parse_top(TableReader& root, Recipe& recipe) {
                      "instruction set");
   }
   root.later("device", "cpu");
-  root.absent("checkpoint");
 }
 
 void parse_tasks(TableReader& root, Recipe& recipe) {
@@ -150,6 +149,8 @@ void parse_measures(TableReader& root, Recipe& recipe) {
   parse_into(root, "merge", recipe.merge);
   parse_into(root, "augment", recipe.augment);
   parse_into(root, "leave", recipe.leave);
+  parse_into(root, "checkpoint", recipe.checkpoint);
+  parse_into(root, "ledger", recipe.ledger);
 }
 
 }  // namespace

@@ -181,6 +181,18 @@ struct EvaluationRecipe {
   double retention = 0.95;        // of old accuracy, that "best" must keep
 };
 
+/// [checkpoint]: what a run that was killed can be resumed from; no bit of a result depends on it.
+struct CheckpointRecipe {
+  std::int64_t every = 500;  // steps; 0: none, not even after Ctrl-C
+  std::int64_t keep = 2;     // the latest so many
+};
+
+/// [ledger]: how much each line tells.
+struct LedgerRecipe {
+  std::int64_t hash_every = 0;  // steps between hashes of weights and moments; 0: so many that they
+                                // cost below a hundredth of a step (train/state_hash.h)
+};
+
 /// [search]: what `search` varies.
 struct SearchRecipe {
   std::vector<std::pair<std::string, Toml::Array>> grid;  // dotted key, values
@@ -214,6 +226,8 @@ struct Recipe {
   HeadsRecipe heads;
   EvaluationRecipe evaluation;
   LeaveRecipe leave;
+  CheckpointRecipe checkpoint;
+  LedgerRecipe ledger;
   std::optional<SearchRecipe> search;  // of the `search` command; no part of a run
 
   bool portable() const { return numerics == "portable"; }
@@ -241,8 +255,10 @@ Recipe load_recipe(const std::filesystem::path& file,
 
 /// The recipe with every key written out; parses back to the same recipe.
 Toml to_toml(const Recipe& recipe);
-/// Of to_toml(): what tells whether two runs are the same computation. `output` and `threads` do
-/// not count.
+/// The recipe less what no bit of a result depends on: output, threads, [checkpoint], [ledger].
+/// What tells whether two runs are the same computation.
+Toml computation(const Recipe& recipe);
+/// Of computation().
 std::string recipe_hash(const Recipe& recipe);
 
 }  // namespace holdfast

@@ -176,6 +176,17 @@ void keys_of(Keys& keys, LeaveRecipe& leave) {
 }
 
 template <class Keys>
+void keys_of(Keys& keys, CheckpointRecipe& checkpoint) {
+  keys("every", checkpoint.every, 0, kMany);
+  keys("keep", checkpoint.keep, 1, kMany);
+}
+
+template <class Keys>
+void keys_of(Keys& keys, LedgerRecipe& ledger) {
+  keys.automatic("hash_every", ledger.hash_every, "auto");
+}
+
+template <class Keys>
 void keys_of(Keys& keys, EvaluationRecipe& evaluation) {
   keys.when(evaluation.every > 0)("every", evaluation.every, 1, kMany);
   keys("max_drop", evaluation.max_drop, Range{0, 1});

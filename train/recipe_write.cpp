@@ -62,14 +62,24 @@ Toml to_toml(const Recipe& recipe) {
   write_measure(root, "augment", recipe.augment);
   root.set("leave", written(recipe.leave));
   root.set("evaluation", evaluation_table(recipe.evaluation));
+  root.set("checkpoint", written(recipe.checkpoint));
+  root.set("ledger", written(recipe.ledger));
+  return root;
+}
+
+Toml computation(const Recipe& recipe) {
+  Toml root = Toml::table();
+  const Toml whole = to_toml(recipe);
+  for (const auto& [key, value] : whole.items()) {
+    if (key != "output" && key != "threads" && key != "checkpoint" && key != "ledger") {
+      root.set(key, value);
+    }
+  }
   return root;
 }
 
 std::string recipe_hash(const Recipe& recipe) {
-  Recipe same = recipe;
-  same.output.clear();
-  same.threads = 0;
-  return to_hex(hash128(to_toml(same).dump()));
+  return to_hex(hash128(computation(recipe).dump()));
 }
 
 }  // namespace holdfast

@@ -39,9 +39,10 @@ struct Seconds {
   double evaluate_old = 0;  // the part of `evaluate` that watches old tasks
   double test = 0;          // of the test splits, which only measure
   double leave = 0;         // what later runs may need: the new task's importance and memory
-  double save = 0;
+  double save = 0;          // of checkpoints, too
+  double ledger = 0;        // hashes, and writing its lines
   /// What a comparison of two arms counts: all but reading, testing, leaving and saving.
-  double computing() const { return select + fisher + train + evaluate; }
+  double computing() const { return select + fisher + train + evaluate + ledger; }
   /// The same without watching old tasks, which plain fine-tuning would not do.
   double plain() const { return computing() - evaluate_old; }
 };

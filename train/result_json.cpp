@@ -65,6 +65,7 @@ void fields(Archive& archive, Seconds& x) {
   archive("test", x.test);
   archive("leave", x.leave);
   archive("save", x.save);
+  archive("ledger", x.ledger);
 }
 
 template <class Archive>

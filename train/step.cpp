@@ -29,6 +29,7 @@ StepRecord TrainingStep::run(std::int64_t step) {
   // A-GEM's reference: the gradient of the memory's loss, which the step must not raise.
   if (reference_texts_ > 0) {
     refer(step);
+    record.reference = objective_.drawn();
   }
 
   // Mix, forward, backward: into the arena's gradient, which every parameter must have received.
@@ -37,6 +38,8 @@ StepRecord TrainingStep::run(std::int64_t step) {
   record.loss = terms.task;
   record.distill = terms.distill;
   record.task_loss = std::move(terms.tasks);
+  record.samples = std::move(terms.drawn);
+  record.matched = std::move(terms.matched);
   record.tokens = terms.tokens;
   arena.zero_grad();
   backward(terms.loss);
@@ -109,8 +112,11 @@ void TrainingStep::unmix() {
 void TrainingStep::descend(std::int64_t step, StepRecord& record) {
   ParameterArena& arena = model_.arena();
   const double factor = schedule_.factor(step);
-  record.rate_low = rates_.front() * factor;
-  record.rate_high = rates_.back() * factor;
+  for (const double rate : rates_) {
+    record.rates.push_back(rate * factor);
+  }
+  record.rate_low = record.rates.front();
+  record.rate_high = record.rates.back();
   const UpdateSums sums =
       optimizer_.step(arena.values(), arena.grads(), factor, record.clip, pull_);
   lap("update", "optimizer");
@@ -250,9 +256,8 @@ TrainingStep::TrainingStep(Model& model, const Recipe& recipe, std::vector<Sampl
     pull_.recadam = &*recadam_;
   }
   if (recipe.mixout) {
-    mixout_ =
-        std::make_unique<Mixout>(model.arena(), *measures.start, recipe.mixout->probability, seed,
-                                 measures.shared_head, measures.fresh);
+    mixout_ = std::make_unique<Mixout>(model.arena(), *measures.start, recipe.mixout->probability,
+                                       seed, measures.shared_head, measures.fresh);
   }
   if (recipe.unfreeze) {
     thaw_every_ =
@@ -268,6 +273,12 @@ int TrainingStep::lowest_layer_at_end() const {
   return thaw_every_
              ? lowest_trained_layer(training_.steps - 1, model_.config().layers, *thaw_every_)
              : 0;
+}
+
+void TrainingStep::restore(const Tensor& weights, std::span<const std::int64_t> range_steps,
+                           const Tensor& first_moment, const Tensor& second_moment) {
+  optimizer_.restore(range_steps, first_moment, second_moment);
+  model_.arena().values().copy_from(weights);
 }
 
 void TrainingStep::set_share(std::int64_t step, double share) {

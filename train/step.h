@@ -17,6 +17,7 @@
 #include "train/protect.h"
 #include "train/recipe.h"
 #include "train/schedule.h"
+#include "train/state_hash.h"
 
 namespace holdfast {
 
@@ -33,10 +34,15 @@ struct StepRecord {
   bool projected = false;              // A-GEM has turned the gradient
   std::int64_t at_bound = 0;           // protected weights or tensors at their bound
   double rate_low = 0, rate_high = 0;  // learning rates of the bottom and the top layer
+  std::vector<double> rates;           // of layers 0 .. L+1
   int lowest_layer = 0;                // that is trained
   double share = 0;                    // of old data, as asked for
   std::int64_t tokens = 0;
   double seconds = 0;
+
+  // Of the ledger's line alone; a record that was read back has none.
+  std::vector<DrawnTexts> samples, matched, reference;  // the batch; of der++; of A-GEM
+  std::optional<StateHash> state;                       // after the step, where it was taken
 
   /// The EWC penalty's part of what is minimised.
   double penalty_share() const { return penalty > 0 ? penalty / (loss + penalty) : 0; }
@@ -72,6 +78,12 @@ class TrainingStep {
 
   /// The share of old data from step `step` on.
   void set_share(std::int64_t step, double share);
+
+  /// What the next step depends on beside the weights, the inputs and set_share().
+  const AdamW& optimizer() const { return optimizer_; }
+  /// Continues from a checkpoint: the weights and AdamW as they were.
+  void restore(const Tensor& weights, std::span<const std::int64_t> range_steps,
+               const Tensor& first_moment, const Tensor& second_moment);
 
   /// The lowest layer that the last step will train: above 0 when gradual unfreezing has more
   /// stages than the run has time for.

@@ -3,34 +3,31 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "base/file.h"
-#include "base/parallel.h"
 #include "base/profile.h"
-#include "base/utf8.h"
-#include "nn/peft.h"
-#include "tensor/blas.h"
 #include "tensor/cpu.h"
 #include "tensor/storage.h"
 #include "train/finish.h"
 #include "train/leave.h"
-#include "train/ledger.h"
 #include "train/metrics.h"
 #include "train/output.h"
+#include "train/resume.h"
+#include "train/run_line.h"
+#include "train/save_run.h"
+#include "train/test_splits.h"
 
 namespace holdfast {
 namespace {
 
 class Run {
  public:
-  Run(const Inputs& inputs, const Recipe& recipe, const Hooks& hooks, const RunResult* earlier)
+  Run(const Inputs& inputs, const Recipe& recipe, const Hooks& hooks, const Execution& execution)
       : inputs_(inputs),
         recipe_(recipe),
         hooks_(hooks),
-        earlier_(earlier),
+        execution_(execution),
         model_(inputs.model.clone()),
         context_{model_, inputs_, recipe_, hooks_, result_} {}
 
@@ -38,33 +35,39 @@ class Run {
 
  private:
   void begin();
+  void choose_start();
   void make_ready();
   void before();
   void open();
   void train();
+  void go_on(TrainingStep& training);
+  void advance(TrainingStep& training, const Stopwatch& watch);
+  void save_checkpoint(const TrainingStep& training);
+  bool look(TrainingStep& training);
   void finish();
-  void after();
-  void save();
-  void save_model(const std::filesystem::path& path) const;
-  void leave();
 
+  void write(std::string_view kind, const Json& members);
   StepRecord take_step(TrainingStep& training, std::int64_t step);
   void validate(std::int64_t step);
   void look_at_validation(bool before, double& old_seconds);
   void balance(std::int64_t step, TrainingStep& training);
   bool good_enough(std::int64_t step);
   void tell_step(const StepRecord& record, const Stopwatch& watch) const;
-  void summarise();
 
   const Inputs& inputs_;
   const Recipe& recipe_;
   const Hooks& hooks_;
-  const RunResult* earlier_;
+  const Execution& execution_;
   Model model_;
   RunResult result_;
   RunContext context_;
-  OutputFolder output_;  // this run's, while it goes on
-  std::unique_ptr<Ledger> ledger_;
+  OutputFolder output_;             // this run's, while it goes on
+  std::optional<Checkpoint> from_;  // where the run goes on, until it does
+  std::unique_ptr<Ledger> ledger_;  // unless the lines go elsewhere
+  bool open_ = false;               // the lines have begun
+  std::int64_t hash_every_ = 0;
+  std::int64_t begun_at_ = 0;      // the step after which this execution goes on
+  std::int64_t checkpointed_ = 0;  // the latest step with a checkpoint
   Prepared prepared_;
   std::unique_ptr<BalanceController> controller_;
   std::unique_ptr<BestModel> best_;
@@ -80,18 +83,22 @@ RunResult Run::operator()() {
     open();
     train();
     finish();
-    after();
+    test_after(context_);
   } catch (const Stopped&) {
     result_.interrupted = true;
   }
-  if (!ledger_ && std::filesystem::exists(context_.output() / "model")) {
+  if (!open_ && (from_ || std::filesystem::exists(context_.output() / "model"))) {
     context_.notice("nothing was learnt: " + recipe_.output + " stays as it was");
     return std::move(result_);
   }
-  if (!ledger_) {
+  if (!open_) {
     open();
   }
-  save();
+  save_run(context_, execution_.lines ? nullptr : &prepared_,
+           [this](std::string_view kind, const Json& line) { write(kind, line); });
+  if (ledger_) {
+    ledger_->sync();
+  }
   return std::move(result_);
 }
 
@@ -107,20 +114,28 @@ void Run::make_ready() try {
 
 // From here on the folder is this run's.
 void Run::open() {
-  clear_output(recipe_.output);
-  ledger_ = std::make_unique<Ledger>(context_.output() / "ledger.jsonl");
-  ledger_->write("run", Json::object({{"seed", recipe_.seed},
-                                      {"steps", recipe_.training.steps},
-                                      {"precision", name_of(recipe_.precision)},
-                                      {"isa", arithmetic()},
-                                      {"cpu", cpu_name()},
-                                      {"gemm", gemm_description()},
-                                      {"threads", thread_count()},
-                                      {"recipe", recipe_hash(recipe_)},
-                                      {"inputs", inputs_.digest()}}));
-  for (const CurvePoint& point : result_.curve) {
-    ledger_->write("evaluation", to_json(point));
+  open_ = true;
+  const std::filesystem::path ledger = context_.output() / "ledger.jsonl";
+  if (from_) {
+    clear_results(recipe_.output);
+    if (!execution_.lines) {
+      ledger_ = std::make_unique<Ledger>(ledger, from_->ledger);
+    }
+    return;
   }
+  clear_output(recipe_.output);
+  write_file(context_.output() / "recipe.toml", recipe_text(recipe_));
+  if (!execution_.lines) {
+    ledger_ = std::make_unique<Ledger>(ledger);
+  }
+  write("run", run_line(recipe_, inputs_, hash_every_));
+  for (const CurvePoint& point : result_.curve) {
+    write("evaluation", evaluation_line(point, measure_drift(model_, inputs_.model)));
+  }
+}
+
+void Run::write(std::string_view kind, const Json& members) {
+  ledger_ ? ledger_->write(kind, members) : execution_.lines(kind, members);
 }
 
 void Run::begin() {
@@ -133,6 +148,17 @@ void Run::begin() {
     result.old = task.old;
   }
   output_ = OutputFolder(recipe_.output);
+  hash_every_ = ledger_hash_every(recipe_, inputs_, model_);
+  choose_start();
+}
+
+void Run::choose_start() {
+  if (execution_.resume) {
+    from_ = find_checkpoint(recipe_.output, run_line(recipe_, inputs_, hash_every_),
+                            [this](const std::string& line) { context_.notice(line); });
+  } else if (execution_.from_step > 0) {
+    from_ = load_checkpoint(execution_.from, execution_.from_step);
+  }
 }
 
 // All splits before training: what later evaluations are compared with.
@@ -148,31 +174,12 @@ void Run::before() {
   if (recipe_.evaluation.keep_best || recipe_.training.early_stop > 0) {
     best_ = std::make_unique<BestModel>(recipe_.evaluation.retention, inputs_.tasks, before_);
   }
-  const Timed timed(result_.seconds.test);
-  for (std::size_t t = 0; t < inputs_.tasks.size(); ++t) {
-    const TaskData& task = inputs_.tasks[t];
-    if (earlier_) {
-      result_.tasks[t].before = earlier_->tasks[t].before;
-    }
-    if (task.test.empty() || earlier_) {
-      continue;
-    }
-    const Evaluation& before = result_.tasks[t].before.emplace(
-        measure(model_, task.heads.start, task, task.test, "test", hooks_));
-    if (task.old) {
-      context_.notice(
-          fmt::format("task {}: {:.1f}% of {} test texts are right before training; a drop of "
-                      "{:.1f} points or more can be told from chance",
-                      task.name, 100 * before.accuracy, before.n,
-                      100 * smallest_detectable_drop(before.correct, before.n)));
-    }
-  }
+  test_before(context_, from_ ? &from_->result : execution_.earlier);
 }
 
 void Run::train() {
   set_importance_aside(context_, prepared_);
   const Stopwatch watch;
-  const std::int64_t steps = recipe_.training.steps;
   TrainingStep training(model_, recipe_, make_pools(context_, prepared_),
                         prepared_.measures(context_));
   if (const int lowest = training.lowest_layer_at_end(); lowest > 0) {
@@ -181,24 +188,100 @@ void Run::train() {
         "unfreeze.every fewer steps",
         lowest, model_.config().layers + 2));
   }
-  for (std::int64_t step = 0; step < steps && !result_.stopped_early; ++step) {
-    const StepRecord record = take_step(training, step);
-    ledger_->write("step", to_json(record));
-    result_.ledger.push_back(record);
-    result_.steps = step + 1;
-    result_.tokens += record.tokens;
-    result_.seconds.train += record.seconds;
-    tell_step(record, watch);
-    stop_if_asked(hooks_);
-    const bool last = step + 1 == steps;
-    if ((step + 1) % recipe_.evaluation.every == 0 || last) {
-      validate(step + 1);
-      result_.stopped_early = best_ && good_enough(step + 1) && !last;
-      if (controller_ && !last) {
-        balance(step + 1, training);
-      }
+  if (from_) {
+    go_on(training);
+  }
+  try {
+    bool more = result_.steps == 0 || look(training);
+    while (more) {
+      advance(training, watch);
+      more = look(training);
+    }
+  } catch (const Stopped&) {  // after a step, before the evaluation that may follow
+    if (ledger_ && recipe_.checkpoint.every > 0 && result_.steps > checkpointed_) {
+      save_checkpoint(training);
+    }
+    throw;
+  }
+}
+
+// Everything as it was after the checkpoint's step.
+void Run::go_on(TrainingStep& training) {
+  load_tensors(execution_.resume ? context_.output() : execution_.from, *from_);
+  training.restore(from_->weights, from_->range_steps, from_->first_moment, from_->second_moment);
+  if (prepared_.path) {
+    prepared_.path->restore(from_->path, from_->step(), from_->weights);
+  }
+  if (best_) {
+    best_->restore(*from_->best);
+  }
+  std::swap(from_->result.notices, result_.notices);
+  result_ = std::move(from_->result);
+  result_.recipe = recipe_;
+  for (const Action& action : result_.actions) {
+    share_ = action.share;
+    training.set_share(action.step, share_);
+    controller_->restore(share_);
+  }
+  begun_at_ = checkpointed_ = result_.steps;
+  from_.reset();
+}
+
+void Run::advance(TrainingStep& training, const Stopwatch& watch) {
+  StepRecord record = take_step(training, result_.steps);
+  {
+    const Timed timed(result_.seconds.ledger);
+    if (record.step % hash_every_ == 0) {
+      record.state = hash_state(model_.arena(), training.optimizer());
+    }
+    write("step", to_json(record));
+  }
+  result_.steps = record.step;
+  result_.tokens += record.tokens;
+  result_.seconds.train += record.seconds;
+  tell_step(record, watch);
+  result_.ledger.push_back(std::move(record));
+  const std::int64_t every = recipe_.checkpoint.every;
+  if (ledger_ && every > 0 && result_.steps % every == 0) {
+    save_checkpoint(training);
+  }
+  stop_if_asked(hooks_);
+}
+
+// The run goes on when it cannot be written: the earlier one is still there.
+void Run::save_checkpoint(const TrainingStep& training) try {
+  const Timed timed(result_.seconds.save);
+  ledger_->sync();
+  const AdamW& optimizer = training.optimizer();
+  Checkpoint checkpoint{.weights = model_.arena().values(),
+                        .first_moment = optimizer.first_moment(),
+                        .second_moment = optimizer.second_moment(),
+                        .range_steps = optimizer.range_steps(),
+                        .path = prepared_.path ? prepared_.path->contributions() : Tensor(),
+                        .best = {},
+                        .result = result_,
+                        .ledger = ledger_->place()};
+  if (best_) {
+    checkpoint.best = best_->state();
+  }
+  holdfast::save_checkpoint(recipe_.output, checkpoint, recipe_.checkpoint.keep);
+  checkpointed_ = result_.steps;
+} catch (const std::runtime_error& error) {
+  context_.notice(fmt::format("no checkpoint after step {}: {}", result_.steps, error.what()));
+}
+
+// After a step: evaluates where it is time to. False at the end of the run.
+bool Run::look(TrainingStep& training) {
+  const std::int64_t step = result_.steps;
+  const bool last = step == recipe_.training.steps;
+  if (step % recipe_.evaluation.every == 0 || last) {
+    validate(step);
+    result_.stopped_early = best_ && good_enough(step) && !last;
+    if (controller_ && !last) {
+      balance(step, training);
     }
   }
+  return !last && !result_.stopped_early;
 }
 
 StepRecord Run::take_step(TrainingStep& training, std::int64_t step) {
@@ -248,8 +331,8 @@ void Run::validate(std::int64_t step) {
   const Timed timed(result_.seconds.evaluate);
   look_at_validation(step == 0, result_.seconds.evaluate_old);
   const CurvePoint point = curve_point(step, share_, validation_);
-  if (ledger_) {
-    ledger_->write("evaluation", to_json(point));
+  if (open_) {
+    write("evaluation", evaluation_line(point, measure_drift(model_, inputs_.model)));
   }
   result_.curve.push_back(point);
   if (hooks_.evaluated) {
@@ -266,117 +349,54 @@ void Run::balance(std::int64_t step, TrainingStep& training) {
   share_ = decision.share;
   training.set_share(step, share_);
   const Action action{step, share_, decision.reason};
-  ledger_->write("action", to_json(action));
+  write("action", to_json(action));
   result_.actions.push_back(action);
   if (hooks_.acted) {
     hooks_.acted(action);
   }
 }
 
-void Run::after() {
-  const Timed timed(result_.seconds.test);
-  for (std::size_t t = 0; t < inputs_.tasks.size(); ++t) {
-    const TaskData& task = inputs_.tasks[t];
-    TaskResult& result = result_.tasks[t];
-    if (!task.test.empty()) {
-      result.after = measure(model_, task.heads.now, task, task.test, "test", hooks_);
-      result.paired = paired_result(*result.before, *result.after, task.test);
-    }
-  }
-}
-
-void Run::save() {
-  const Timed timed(result_.seconds.save);
-  const std::filesystem::path output = recipe_.output;
-  if (!std::isfinite(gradient_norm(model_.arena().values()))) {
-    throw std::runtime_error(fmt::format(
-        "the weights after step {} are not finite; nothing was saved. Lower the learning rate",
-        result_.steps));
-  }
-  context_.tell_always({.phase = "save", .detail = recipe_.output, .done = 0, .total = 1});
-  if (model_.adapter().kind == AdapterKind::lora) {
-    write_peft(model_, inputs_.fresh().heads.now, recipe_.model, output / "adapter");
-    model_.merge_lora();
-  }
-  result_.drift = measure_drift(model_, inputs_.model);
-  save_model(output / "model");
-  leave();
-  summarise();
-  write_file(output / "recipe.toml", to_toml(recipe_).dump());
-  write_file(output / "metrics.json", metrics_json(result_).dump(2) + "\n");
-}
-
-// Without the heads that have grown into another.
-void Run::save_model(const std::filesystem::path& path) const {
-  std::optional<Model> pruned;
-  for (const TaskData& task : inputs_.tasks) {
-    if (task.heads.start == task.heads.now) {
-      continue;
-    }
-    if (!pruned) {
-      pruned = model_.clone();
-    }
-    if (pruned->head(task.heads.start)) {
-      pruned->remove_head(task.heads.start);
-    }
-  }
-  const Model& model = pruned ? *pruned : model_;
-  DirectoryWriter folder(path);
-  model.save(folder.temporary(), inputs_.fresh().heads.now);
-  inputs_.tokenizer.save(folder.temporary(), model.config().max_positions);
-  folder.commit();
-}
-
-// What later runs may need; the model is safe by now, and stays so whatever becomes of this.
-void Run::leave() {
-  try {
-    leave_behind(context_, prepared_);
-  } catch (const Stopped&) {
-    result_.interrupted = true;
-  } catch (const std::runtime_error& error) {
-    context_.notice(fmt::format("nothing is left for later runs: {}", error.what()));
-  }
-}
-
-void Run::summarise() {
-  double shares = 0;
-  for (const StepRecord& record : result_.ledger) {
-    shares += record.penalty_share();
-    result_.max_penalty_share = std::max(result_.max_penalty_share, record.penalty_share());
-  }
-  result_.penalty_share = shares / static_cast<double>(std::max<std::int64_t>(result_.steps, 1));
-  result_.peak_bytes = memory_use().peak;
-}
-
 void Run::tell_step(const StepRecord& record, const Stopwatch& watch) const {
   if (!hooks_.progress) {
     return;
   }
-  const auto done = static_cast<double>(record.step);
-  const auto total = static_cast<double>(recipe_.training.steps);
+  const auto done = static_cast<double>(record.step - begun_at_);
+  const auto left = static_cast<double>(recipe_.training.steps - record.step);
   hooks_.progress({.phase = "train",
                    .detail = {},
                    .done = record.step,
                    .total = recipe_.training.steps,
                    .tokens_per_second = static_cast<double>(result_.tokens) / result_.seconds.train,
-                   .seconds_left = watch.seconds() / done * (total - done),
+                   .seconds_left = watch.seconds() / done * left,
                    .loss = record.loss});
 }
 
 }  // namespace
 
 RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks,
-                 const RunResult* earlier) {
+                 const Execution& execution) {
   const PortableNumerics numerics(resolved.portable());
-  return Run(inputs, resolved, hooks, earlier)();
+  return Run(inputs, resolved, hooks, execution)();
 }
 
-RunResult run_recipe(const Recipe& recipe, const Hooks& hooks) {
+namespace {
+
+RunResult read_and_run(const Recipe& recipe, const Hooks& hooks, bool resume) {
   double seconds = 0;
   const Inputs inputs = open_inputs(recipe, hooks, &seconds);
-  RunResult result = run_on(inputs, resolve(recipe, inputs), hooks);
+  RunResult result = run_on(inputs, resolve(recipe, inputs), hooks, {.resume = resume});
   result.seconds.read = seconds;
   return result;
+}
+
+}  // namespace
+
+RunResult run_recipe(const Recipe& recipe, const Hooks& hooks) {
+  return read_and_run(recipe, hooks, false);
+}
+
+RunResult resume_recipe(const Recipe& recipe, const Hooks& hooks) {
+  return read_and_run(recipe, hooks, true);
 }
 
 RunResult check_recipe(const Recipe& recipe, const Hooks& hooks) {

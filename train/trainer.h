@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "train/dataset.h"
+#include "train/ledger.h"
 #include "train/result.h"
 
 namespace holdfast {
@@ -17,6 +18,11 @@ namespace holdfast {
 /// earlier run's is refused; an earlier run's is replaced, its model only when the new one is
 /// whole.
 RunResult run_recipe(const Recipe& recipe, const Hooks& hooks = {});
+
+/// The run that the output folder holds goes on from its latest checkpoint, to the same bits and
+/// the same ledger, times apart, as if it had never stopped. Another recipe, other files, another
+/// instruction set or library are refused (train/resume.h).
+RunResult resume_recipe(const Recipe& recipe, const Hooks& hooks = {});
 
 /// Checks a recipe with all its files as run_recipe() does before the first step, and computes
 /// nothing (`--dry-run`): the resolved recipe, with what was noticed. Throws Refused.
@@ -29,9 +35,19 @@ RunResult check_recipe(const Recipe& recipe, const Hooks& hooks = {});
 Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds = nullptr);
 /// The recipe with its number of steps and its evaluation interval.
 Recipe resolve(Recipe recipe, const Inputs& inputs);
-/// One run from `inputs.model`, which stays as it is. `earlier`, a run from the same inputs, spares
-/// it the evaluation of the test splits before training.
+/// How run_on() goes about a run.
+struct Execution {
+  const RunResult* earlier = nullptr;  // from the same inputs: spares the evaluation of the test
+                                       // splits before training
+  bool resume = false;                 // the run that the output folder holds
+  // To execute again a run that is there (train/verify.h), in a folder of its own:
+  LineWriter lines{};  // takes the lines, and nothing is left for later runs; what it throws
+                       // ends the run
+  std::filesystem::path from{};  // the folder whose checkpoint of `from_step` it begins from
+  std::int64_t from_step = 0;    // 0: its first step
+};
+/// One run from `inputs.model`, which stays as it is.
 RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks,
-                 const RunResult* earlier = nullptr);
+                 const Execution& execution = {});
 
 }  // namespace holdfast
