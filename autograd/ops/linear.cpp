@@ -101,10 +101,11 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activa
   return y;
 }
 
-// dpre = dout f'(pre), (N, O).
+// dpre = dout f'(pre), (N, O); in the place of dout when nobody else holds it.
 Tensor activation_gradient(Activation activation, const Tensor& saved, const Tensor& dout) {
   if (activation == Activation::none) return dout;
-  Tensor dpre = Tensor::empty(dout.shape(), dout.dtype());
+  const Tensor dpre =
+      dout.storage().use_count() == 1 ? dout : Tensor::empty(dout.shape(), dout.dtype());
   dispatch(dout.dtype(), "linear", [&]<class T>() {
     const auto derivative = backward_of<T>(activation);
     parallel_for(dout.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {

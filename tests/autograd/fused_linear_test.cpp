@@ -107,6 +107,24 @@ TEST(FusedLinear, EvaluationKeepsNothing) {
   EXPECT_EQ(evaluated.value().to_vector(), trained.value().to_vector());
 }
 
+TEST(FusedLinear, BackwardNeedsRoomForOneWideGradient) {
+  constexpr std::int64_t kRows = 64, kNarrow = 8, kWide = 4096;
+  const auto parameter = [](const Tensor& value) {
+    return Parameter{
+        .name = "p", .value = value, .grad = Tensor::zeros(value.shape(), value.dtype())};
+  };
+  const auto in = inputs_of(kRows, kNarrow, kWide), out = inputs_of(kRows, kWide, kNarrow);
+  Parameter w1 = parameter(in[1]), b1 = parameter(in[2]), w2 = parameter(out[1]),
+            b2 = parameter(out[2]);
+  const Var inner = linear(Var(in[0]), Var(w1), Var(b1), Activation::gelu_erf);
+  const Var loss = sum(linear(inner, Var(w2), Var(b2)));
+  reset_memory_peak();
+  const std::int64_t before = memory_use().live;
+  backward(loss);
+  const std::int64_t wide = kRows * kWide * size_of(in[0].dtype());
+  EXPECT_LT(memory_use().peak - before, wide * 3 / 2);
+}
+
 TEST(FusedLinear, NamesWhatDoesNotFit) {
   const auto call = [](const Shape& x, const Shape& w, const Shape& b, DType dtype = DType::f64) {
     return [=] {
