@@ -15,7 +15,7 @@ struct GradCheckOptions {
   double step = 1e-3;       // h of the differences; inputs must stay 2h away from kinks and poles
   double tolerance = 1e-7;  // of the error, for passed()
   std::int64_t max_elements =
-      256;  // inputs with more are checked along random directions instead of by element
+      256;  // inputs with more are checked along random unit directions instead of by element
   int projections = 8;     // how many directions
   std::uint64_t seed = 1;  // of the directions and of the projection of the output
 };
@@ -28,10 +28,11 @@ struct GradCheckResult {
   bool passed() const { return max_error <= tolerance; }
 };
 
-/// Compares backward() with fourth-order central differences [Abramowitz & Stegun 1964, 25.3.6] for
-/// every element x of every input:
-///   d/dx s = (8 (s(x+h) - s(x-h)) - (s(x+2h) - s(x-2h))) / 12h,   s = sum of w * function(inputs),
-///   w random in [-1, 1).
+/// Compares backward() with central differences and one step of Richardson's extrapolation
+/// [Richardson 1911; Abramowitz & Stegun 1964, 25.3.6] for every element x of every input, or along
+/// random directions of length 1 where an input has many:
+///   D(h) = (s(x+h) - s(x-h)) / 2h,   d/dx s = (4 D(h) - D(2h)) / 3 + O(h^4),
+///   s = sum of w * function(inputs), w random in [-1, 1).
 /// The analytic gradient is taken twice: with the inputs as parameters and as results of other
 /// operations, which are different paths through operations such as linear and embedding.
 /// `function` must give the same result every time; inputs are f64 (integer tensors and constants

@@ -46,6 +46,7 @@ constexpr std::string_view kSummary =
   init, merge          a fresh BERT; one model of several
   select, fisher       the recipe's parts: texts to keep, weights to hold
   info, trace          this machine, or a model's card; every number of a batch
+  audit                every formula beside another way to compute it
 
 `holdfast COMMAND --help` shows options and examples.
 )";
@@ -88,7 +89,8 @@ int run(int argc, char** argv) {
       add_tokenize(app, common), add_train_tokenizer(app, common),
       add_init(app, common),     add_select(app, common),
       add_fisher(app, common),   add_merge(app, common),
-      add_trace(app, common),    add_info(app, common),
+      add_trace(app, common),    add_audit(app, common),
+      add_info(app, common),
   };
   try {
     app.parse(arguments(argc, argv));

@@ -103,15 +103,17 @@ std::string card(const std::string& name, const std::string& value, const std::s
 
 std::string page(const std::string& title, const std::string& lead, const std::string& body,
                  std::string_view recipe, std::string_view footer) {
+  const std::string details =
+      recipe.empty() ? ""
+                     : "<h2>Recipe</h2>\n<details><summary>The resolved recipe</summary>\n<pre>" +
+                           preformatted(recipe) + "</pre></details>\n";
   return fmt::format(
       "<!DOCTYPE html>\n<html xmlns=\"http://www.w3.org/1999/xhtml\" lang=\"en\">\n<head>\n"
       "<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\"/>\n<title>{0}</title>\n<style>{1}</style>\n</head>\n<body>\n"
-      "<h1>{0}</h1>\n<p class=\"lead\">{2}</p>\n{3}<h2>Recipe</h2>\n"
-      "<details><summary>The resolved recipe</summary>\n<pre>{4}</pre></details>\n"
+      "<h1>{0}</h1>\n<p class=\"lead\">{2}</p>\n{3}{4}"
       "<footer>{5}</footer>\n</body>\n</html>\n",
-      html_escape(title), kStyle, html_escape(lead), body, preformatted(recipe),
-      html_escape(footer));
+      html_escape(title), kStyle, html_escape(lead), body, details, html_escape(footer));
 }
 
 }  // namespace holdfast::report

@@ -23,8 +23,8 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
 std::string card(const std::string& name, const std::string& value, const std::string& note,
                  std::string_view tone = "");
 
-/// The whole page. `body` is HTML, all else text; `recipe`: the resolved one, as TOML; `footer`:
-/// what the numbers are.
+/// The whole page. `body` is HTML, all else text; `recipe`: the resolved one, as TOML, empty: none;
+/// `footer`: what the numbers are.
 std::string page(const std::string& title, const std::string& lead, const std::string& body,
                  std::string_view recipe, std::string_view footer);
 

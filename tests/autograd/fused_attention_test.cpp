@@ -1,3 +1,4 @@
+#include "audit/reference/composed.h"
 #include "autograd/grad_check.h"
 #include "tests/autograd/fused_twins.h"
 #include "tests/reference/expect_error.h"
@@ -14,67 +15,6 @@ Operation fused_queries(std::int64_t heads, const Packing& queries, const Packin
   return [=](const std::vector<Var>& v) {
     return attention(v[0], v[1], heads, queries, packing, dropout);
   };
-}
-
-// Text by text and head by head, from elementary operations, with the mask of the scalar oracle.
-Operation composed_queries(std::int64_t heads, const Packing& queries, const Packing& packing,
-                           const DropoutKey& dropout) {
-  return [=](const std::vector<Var>& v) {
-    const std::int64_t C = v[0].size(1), D = C / heads;
-    const auto asked = queries.offsets.span<std::int32_t>();
-    const auto offset = packing.offsets.span<std::int32_t>();
-    std::vector<Var> texts;
-    for (std::size_t b = 0; b + 1 < offset.size(); ++b) {
-      const Var q = slice(v[0], 0, asked[b], asked[b + 1]);
-      const Var kv = slice(v[1], 0, offset[b], offset[b + 1]);
-      const Tensor slots = queries.slots.slice(0, asked[b], asked[b + 1]);
-      const Tensor tokens = queries.tokens.slice(0, asked[b], asked[b + 1]);
-      std::vector<Var> parts;
-      for (std::int64_t h = 0; h < heads; ++h) {
-        const auto channels = [&](const Var& x, std::int64_t first) {
-          return slice(x, 1, first + h * D, first + (h + 1) * D);
-        };
-        const Var p = softmax(scale(matmul(channels(q, 0), transpose(channels(kv, 0), 0, 1)),
-                                    1.0 / std::sqrt(static_cast<double>(D))));
-        const Var mask(dropout_mask(dropout, slots, tokens, kv.size(0), h * 65536));
-        parts.push_back(matmul(mul(p, mask), channels(kv, C)));
-      }
-      texts.push_back(concat(parts, 1));
-    }
-    return concat(texts, 0);
-  };
-}
-
-Operation composed(std::int64_t heads, const Packing& packing, const DropoutKey& dropout) {
-  return [=](const std::vector<Var>& v) {
-    const std::int64_t C = v[0].size(1) / 3;
-    return composed_queries(heads, packing, packing,
-                            dropout)({slice(v[0], 1, 0, C), slice(v[0], 1, C, 3 * C)});
-  };
-}
-
-// The rows of a batch that ask: of every text its first `count` tokens, or all, the last one first.
-std::vector<std::int32_t> asking_rows(const Packing& packing, std::int32_t count) {
-  const auto offset = packing.offsets.span<std::int32_t>();
-  std::vector<std::int32_t> rows;
-  for (std::size_t b = 0; b + 1 < offset.size(); ++b) {
-    for (std::int32_t n = std::min(count, offset[b + 1] - offset[b]); n-- > 0;)
-      rows.push_back(offset[b] + n);
-  }
-  return rows;
-}
-
-Packing asking(const Packing& packing, std::int32_t count) {
-  const auto slot = packing.slots.span<std::int32_t>(), token = packing.tokens.span<std::int32_t>();
-  std::vector<std::int32_t> offsets{0}, slots, tokens;
-  for (const std::int32_t row : asking_rows(packing, count)) {
-    slots.push_back(slot[static_cast<std::size_t>(row)]);
-    tokens.push_back(token[static_cast<std::size_t>(row)]);
-    if (tokens.back() == 0) offsets.push_back(static_cast<std::int32_t>(tokens.size()));
-  }
-  const auto M = static_cast<std::int64_t>(slots.size());
-  return {Tensor::from(offsets, {packing.texts() + 1}), Tensor::from(slots, {M}),
-          Tensor::from(tokens, {M})};
 }
 
 std::int64_t rows_of(const Packing& packing) { return packing.rows(); }
@@ -100,7 +40,7 @@ TEST(FusedAttention, EqualsItsComposedTwin) {
                                     << c.channels << ", p " << c.p);
     const Packing packing = packing_of(c.lengths);
     expect_twins(fused(c.heads, packing, dropout_key(c.p)),
-                 composed(c.heads, packing, dropout_key(c.p)),
+                 composed_attention(c.heads, packing, dropout_key(c.p)),
                  {random_tensor({rows_of(packing), 3 * c.channels}, 5, 2.0)});
   }
 }

@@ -1,3 +1,4 @@
+#include "audit/reference/composed.h"
 #include "autograd/grad_check.h"
 #include "tests/autograd/fused_twins.h"
 #include "tests/reference/expect_error.h"
@@ -7,22 +8,6 @@ namespace {
 
 constexpr Activation kActivations[] = {Activation::none, Activation::gelu_erf,
                                        Activation::gelu_tanh, Activation::tanh, Activation::relu};
-
-Var composed(const std::vector<Var>& v, Activation activation) {
-  const Var pre = add(matmul(v[0], transpose(v[1], 0, 1)), v[2]);
-  switch (activation) {
-    case Activation::gelu_erf:
-      return gelu(pre, GeluKind::erf);
-    case Activation::gelu_tanh:
-      return gelu(pre, GeluKind::tanh);
-    case Activation::tanh:
-      return tanh(pre);
-    case Activation::relu:
-      return relu(pre);
-    default:
-      return pre;
-  }
-}
 
 Operation fused(Activation activation) {
   return [activation](const std::vector<Var>& v) { return linear(v[0], v[1], v[2], activation); };
@@ -45,7 +30,7 @@ TEST(FusedLinear, EqualsItsComposedTwin) {
                    << static_cast<int>(activation) << ": " << N << ' ' << I << ' ' << O);
       expect_twins(
           fused(activation),
-          [activation](const std::vector<Var>& v) { return composed(v, activation); },
+          [activation](const std::vector<Var>& v) { return composed_linear(v, activation); },
           inputs_of(N, I, O));
     }
   }
@@ -87,7 +72,7 @@ TEST(FusedLinear, ReadsStridedInputs) {
   const auto with = [](Activation activation, bool is_fused) {
     return [=](const std::vector<Var>& v) {
       const std::vector<Var> strided{transpose(v[0], 0, 1), transpose(v[1], 0, 1), v[2]};
-      return is_fused ? fused(activation)(strided) : composed(strided, activation);
+      return is_fused ? fused(activation)(strided) : composed_linear(strided, activation);
     };
   };
   expect_twins(with(Activation::gelu_erf, true), with(Activation::gelu_erf, false), inputs);

@@ -1,3 +1,4 @@
+#include "audit/reference/composed.h"
 #include "autograd/grad_check.h"
 #include "tests/autograd/fused_twins.h"
 #include "tests/reference/expect_error.h"
@@ -6,15 +7,6 @@ namespace holdfast {
 namespace {
 
 constexpr double kEps = 1e-5;
-
-// [Ba et al. 2016], from elementary operations.
-Var composed_norm(const Var& x, const Var& gamma, const Var& beta) {
-  const Var centred = sub(x, mean(x, -1, true));
-  const Var variance = mean(mul(centred, centred), -1, true);
-  const Var deviation =
-      exp(scale(log(add(variance, Var(Tensor::full({1}, x.dtype(), kEps)))), 0.5));
-  return add(mul(div(centred, deviation), gamma), beta);
-}
 
 std::vector<Tensor> norm_inputs(const Shape& shape) {
   const std::int64_t C = shape[-1];
@@ -28,7 +20,7 @@ TEST(LayerNorm, EqualsItsComposedTwin) {
                              Shape{200, 33}, Shape{2, 3000}}) {
     SCOPED_TRACE(shape.text());
     expect_twins(
-        fused_norm, [](const std::vector<Var>& v) { return composed_norm(v[0], v[1], v[2]); },
+        fused_norm, [](const std::vector<Var>& v) { return composed_norm(v[0], v[1], v[2], kEps); },
         norm_inputs(shape));
   }
 }
@@ -79,13 +71,6 @@ Operation fused_residual(const DropoutKey& key, const Packing& packing) {
   };
 }
 
-Operation composed_residual(const DropoutKey& key, const Packing& packing) {
-  return [=](const std::vector<Var>& v) {
-    const Var mask(dropout_mask(key, packing.slots, packing.tokens, v[0].size(1)));
-    return composed_norm(add(v[1], mul(v[0], mask)), v[2], v[3]);
-  };
-}
-
 std::vector<Tensor> residual_inputs(std::int64_t N, std::int64_t C) {
   return {random_tensor({N, C}, 1), random_tensor({N, C}, 2), random_tensor({C}, 3),
           random_tensor({C}, 4)};
@@ -97,7 +82,8 @@ TEST(DropoutResidualLayerNorm, EqualsItsComposedTwin) {
       SCOPED_TRACE(testing::Message() << p << ' ' << C);
       const Packing packing = packing_of({1, 40, 100}, {3, 0, 8});
       expect_twins(fused_residual(dropout_key(p), packing),
-                   composed_residual(dropout_key(p), packing), residual_inputs(packing.rows(), C));
+                   composed_residual(dropout_key(p), packing, kEps),
+                   residual_inputs(packing.rows(), C));
     }
   }
 }
@@ -140,33 +126,10 @@ TEST(DropoutResidualLayerNorm, NamesWhatDoesNotFit) {
 
 // embedding_layer_norm
 
-struct Ids {
-  Tensor words, positions, types;
-};
-
-Ids ids_of(const Packing& packing, std::int64_t V) {
-  std::vector<std::int32_t> words, types;
-  for (std::int64_t n = 0; n < packing.rows(); ++n) {
-    words.push_back(static_cast<std::int32_t>(n * n % V));
-    types.push_back(static_cast<std::int32_t>(n % 2));
-  }
-  return {Tensor::from(words, {packing.rows()}), packing.tokens,
-          Tensor::from(types, {packing.rows()})};
-}
-
 Operation fused_embedding(const DropoutKey& key, const Packing& packing, const Ids& ids) {
   return [=](const std::vector<Var>& v) {
     return embedding_layer_norm(v[0], v[1], v[2], ids.words, ids.positions, ids.types, v[3], v[4],
                                 kEps, key, packing);
-  };
-}
-
-Operation composed_embedding(const DropoutKey& key, const Packing& packing, const Ids& ids) {
-  return [=](const std::vector<Var>& v) {
-    const Var sum = add(add(embedding(v[0], ids.words), embedding(v[1], ids.positions)),
-                        embedding(v[2], ids.types));
-    const Var mask(dropout_mask(key, packing.slots, packing.tokens, v[0].size(1)));
-    return mul(composed_norm(sum, v[3], v[4]), mask);
   };
 }
 
@@ -182,7 +145,8 @@ TEST(EmbeddingLayerNorm, EqualsItsComposedTwin) {
       const Packing packing = packing_of({1, 50, 12}, {3, 0, 8});
       const Ids ids = ids_of(packing, 20);
       expect_twins(fused_embedding(dropout_key(p), packing, ids),
-                   composed_embedding(dropout_key(p), packing, ids), embedding_inputs(20, 50, C));
+                   composed_embedding(dropout_key(p), packing, ids, kEps),
+                   embedding_inputs(20, 50, C));
     }
   }
 }

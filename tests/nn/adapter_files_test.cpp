@@ -5,10 +5,10 @@
 #include <fstream>
 #include <map>
 
+#include "audit/reference/adapter_models.h"
 #include "base/json.h"
 #include "nn/peft.h"
 #include "nn/safetensors.h"
-#include "tests/nn/adapter_models.h"
 #include "tests/nn/golden.h"
 #include "tests/nn/scratch.h"
 

@@ -9,9 +9,9 @@
 #include <map>
 #include <tuple>
 
+#include "audit/reference/adapter_models.h"
 #include "audit/reference/bert_layer.h"
 #include "tensor/blas.h"
-#include "tests/nn/adapter_models.h"
 #include "tests/nn/golden.h"
 #include "tests/nn/scratch.h"
 

@@ -3,8 +3,8 @@
 
 #include <map>
 
+#include "audit/reference/adapter_models.h"
 #include "tensor/blas.h"
-#include "tests/nn/adapter_models.h"
 #include "tests/nn/scratch.h"
 
 namespace holdfast {

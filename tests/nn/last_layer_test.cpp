@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "tests/nn/adapter_models.h"
+#include "audit/reference/adapter_models.h"
 #include "tests/nn/golden.h"
 
 namespace holdfast {

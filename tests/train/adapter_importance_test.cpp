@@ -2,8 +2,8 @@
 // that are trained, zero for the others.
 #include <gtest/gtest.h>
 
+#include "audit/reference/adapter_models.h"
 #include "audit/reference/per_sample_loop.h"
-#include "tests/nn/adapter_models.h"
 #include "tests/train/tiny_classifier.h"
 #include "train/fisher.h"
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "audit/reference/herding.h"
 #include "base/parallel.h"
 #include "tensor/random.h"
 #include "tests/reference/expect_error.h"
@@ -19,48 +20,6 @@ std::vector<float> random_features(std::size_t n, std::size_t width, std::uint64
     out.push_back(static_cast<float>(stream.normal(0, i) + (i % width == 0 ? 1.0 : 0.0)));
   }
   return out;
-}
-
-// iCaRL's algorithm 4 as it is written, over the texts of one class.
-std::vector<std::int64_t> naive_herding(const std::vector<float>& features, std::size_t width,
-                                        const std::vector<std::int64_t>& texts, std::size_t count) {
-  std::vector<std::vector<double>> phi;
-  std::vector<double> mean(width, 0);
-  for (const std::int64_t text : texts) {
-    std::vector<double> row(width);
-    double norm = 0;
-    for (std::size_t c = 0; c < width; ++c) {
-      row[c] = double{features[static_cast<std::size_t>(text) * width + c]};
-      norm += row[c] * row[c];
-    }
-    for (std::size_t c = 0; c < width; ++c) {
-      row[c] /= std::sqrt(norm);
-      mean[c] += row[c] / static_cast<double>(texts.size());
-    }
-    phi.push_back(row);
-  }
-  std::vector<std::int64_t> chosen;
-  std::vector<bool> taken(texts.size(), false);
-  std::vector<double> sum(width, 0);
-  for (std::size_t k = 1; k <= count; ++k) {
-    std::size_t best = texts.size();
-    double least = std::numeric_limits<double>::infinity();
-    for (std::size_t i = 0; i < texts.size(); ++i) {
-      double distance = 0;
-      for (std::size_t c = 0; c < width; ++c) {
-        const double difference = mean[c] - (phi[i][c] + sum[c]) / static_cast<double>(k);
-        distance += difference * difference;
-      }
-      if (!taken[i] && distance < least) {
-        least = distance;
-        best = i;
-      }
-    }
-    taken[best] = true;
-    for (std::size_t c = 0; c < width; ++c) sum[c] += phi[best][c];
-    chosen.push_back(texts[best]);
-  }
-  return chosen;
 }
 
 std::vector<std::int64_t> indices(const std::vector<Selected>& selected) {

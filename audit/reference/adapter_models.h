@@ -1,4 +1,4 @@
-// Small models with adapters, for the tests of what they compute and of their files.
+// Small models with adapters, for what they compute and for their files.
 #pragma once
 
 #include <string>

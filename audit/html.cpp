@@ -1,0 +1,53 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "audit/audit.h"
+#include "train/report_parts.h"
+
+namespace holdfast {
+namespace {
+
+std::string number(double x) { return x == 0 ? "0" : fmt::format("{:.1e}", x); }
+
+std::string table_of(const std::vector<Check>& checks, const std::string& family) {
+  std::vector<std::vector<std::string>> rows{
+      {"what", "equation", "source", "against", "error", "bound", "unit", ""}};
+  std::vector<std::size_t> wrong;
+  for (const Check& check : checks) {
+    if (check.family != family) continue;
+    if (!check.holds()) wrong.push_back(rows.size());
+    rows.push_back({check.name, check.equation, check.source, check.against, number(check.error),
+                    number(check.bound), check.unit, check.holds() ? "ok" : "WRONG"});
+  }
+  return report::table(rows, wrong);
+}
+
+}  // namespace
+
+std::string audit_html(const std::vector<Check>& checks, std::string_view machine) {
+  const auto wrong = std::ranges::count_if(checks, [](const Check& c) { return !c.holds(); });
+  std::vector<std::string> families;
+  for (const Check& check : checks) {
+    if (std::ranges::find(families, check.family) == families.end()) {
+      families.push_back(check.family);
+    }
+  }
+  std::string body = "<div class=\"cards\">\n";
+  body += report::card("Checks", std::to_string(checks.size()),
+                       fmt::format("in {} families", families.size()));
+  body += report::card("Beyond their bound", std::to_string(wrong),
+                       wrong == 0 ? "every promise holds" : "see the rows in bold",
+                       wrong == 0 ? "good" : "bad");
+  body += "</div>\n";
+  for (const std::string& family : families) {
+    body += fmt::format("<h2>{}</h2>\n", family) + table_of(checks, family);
+  }
+  return report::page(
+      "Audit", fmt::format("What holdfast computes, beside another way to compute it. {}", machine),
+      body, "",
+      "Errors are the largest found. Bounds are what is promised. Every row is measured by "
+      "`holdfast audit` and is a test.");
+}
+
+}  // namespace holdfast
