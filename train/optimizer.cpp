@@ -151,13 +151,14 @@ bool by_head(const UpdateRange& range, const L2Penalty& l2) {
   return !range.anchored && l2.toward == L2Target::old;
 }
 
-// What pulls the elements of `range` from `begin` on; nothing where this equals PullSpans<T>{}.
+// What pulls the elements of `range` from `begin` on, `held` if their importance does; nothing
+// where this equals PullSpans<T>{}.
 template <class T>
-kernels::PullSpans<T> pull_on(const UpdateRange& range, std::int64_t begin, double rate,
+kernels::PullSpans<T> pull_on(const UpdateRange& range, std::int64_t begin, bool held, double rate,
                               std::int64_t step, const Pull& pull) {
   kernels::PullSpans<T> spans;
   if (const Tensor* anchor = anchor_of(pull)) spans.anchor = anchor->data<T>() + begin;
-  if (pull.ewc != nullptr && pull.ewc->lambda() != 0) {
+  if (held) {
     spans.importance = pull.ewc->importance().data<T>() + begin;
     if (pull.coupling == Coupling::coupled) {
       spans.lambda = pull.ewc->lambda();
@@ -177,6 +178,24 @@ bool pulls(const kernels::PullSpans<T>& spans) {
   return spans.importance != nullptr || spans.l2 != 0 || spans.keep != 1;
 }
 
+// Calls body(from, to, held) for the runs of [begin, end) that importance holds and those that it
+// does not.
+template <class Body>
+void for_each_run(std::int64_t begin, std::int64_t end, const Pull& pull, const Body& body) {
+  const bool holds = pull.ewc != nullptr && pull.ewc->lambda() != 0;
+  const std::span<const ArenaSpan> held = holds ? pull.ewc->held() : std::span<const ArenaSpan>();
+  auto next = std::ranges::partition_point(
+      held, [begin](const ArenaSpan& span) { return span.end <= begin; });
+  for (std::int64_t from = begin; from < end;) {
+    const bool inside = next != held.end() && next->begin <= from;
+    const std::int64_t edge = next == held.end() ? end : inside ? next->end : next->begin;
+    const std::int64_t to = std::min(end, edge);
+    body(from, to, inside);
+    if (inside) ++next;
+    from = to;
+  }
+}
+
 }  // namespace
 
 UpdateSums AdamW::step(const Tensor& theta, const Tensor& gradient, double rate_factor, double clip,
@@ -190,20 +209,23 @@ UpdateSums AdamW::step(const Tensor& theta, const Tensor& gradient, double rate_
   dispatch(m_.dtype(), "adamw", [&]<class T>() {
     const auto& kernels = kernels::best<kernels::Update<T>>();
     parallel_for(static_cast<std::int64_t>(chunks_.size()), 1, [&](std::int64_t c, std::int64_t) {
-      const auto& [begin, end, r] = chunks_[static_cast<std::size_t>(c)];
-      const kernels::AdamWStep constants = constants_of(r, rate_factor, clip, pull);
-      const double rate = ranges_[r].learning_rate * rate_factor;
-      const kernels::PullSpans<T> spans = pull_on<T>(ranges_[r], begin, rate, step, pull);
-      T* x = theta.data<T>() + begin;
-      const T* g = gradient.data<T>() + begin;
-      T* m = m_.data<T>() + begin;
-      T* v = v_.data<T>() + begin;
-      if (!pulls(spans)) {
-        kernels.adamw(constants, x, g, m, v, end - begin);
-      } else {
-        partial[static_cast<std::size_t>(c)] =
-            kernels.adamw_pulled(constants, spans, x, g, m, v, end - begin);
-      }
+      const Chunk& chunk = chunks_[static_cast<std::size_t>(c)];
+      const kernels::AdamWStep constants = constants_of(chunk.range, rate_factor, clip, pull);
+      const double rate = ranges_[chunk.range].learning_rate * rate_factor;
+      kernels::PullSums& sums = partial[static_cast<std::size_t>(c)];
+      for_each_run(chunk.begin, chunk.end, pull,
+                   [&](std::int64_t from, std::int64_t to, bool held) {
+                     const kernels::PullSpans<T> spans =
+                         pull_on<T>(ranges_[chunk.range], from, held, rate, step, pull);
+                     T* x = theta.data<T>() + from;
+                     const T* g = gradient.data<T>() + from;
+                     T *m = m_.data<T>() + from, *v = v_.data<T>() + from;
+                     if (!pulls(spans)) return kernels.adamw(constants, x, g, m, v, to - from);
+                     const kernels::PullSums run =
+                         kernels.adamw_pulled(constants, spans, x, g, m, v, to - from);
+                     sums.ewc += run.ewc;
+                     sums.l2 += run.l2;
+                   });
     });
   });
   UpdateSums sums;

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "nn/parameters.h"
 #include "tensor/tensor.h"
 #include "train/importance.h"
+#include "train/spans.h"
 
 namespace holdfast {
 
@@ -33,6 +35,9 @@ class EwcPenalty {
   double lambda() const { return lambda_; }
   const Tensor& importance() const { return importance_; }  // Fh (n), the arena's type
   const Tensor& anchor() const { return anchor_; }          // theta_old (n)
+  /// Outside of these Fh is zero, as it is for words that no text of an old task has: there the
+  /// penalty costs nothing.
+  std::span<const ArenaSpan> held() const { return held_; }
 
   /// lambda sum_i Fh_i d_i^2, summed in double in fixed chunks.
   double value(const Tensor& theta) const;
@@ -43,6 +48,7 @@ class EwcPenalty {
   double lambda_;
   std::vector<NamedSlice> slices_;
   Tensor importance_, anchor_;
+  std::vector<ArenaSpan> held_;
 };
 
 /// How the penalty acts: its gradient goes through Adam with the task's, or the update is followed

@@ -72,18 +72,19 @@ void add_weighted_difference(double factor, const T* f, const T* x, const T* y, 
   for (std::int64_t i = 0; i < n; ++i) g[i] += scale * f[i] * (x[i] - y[i]);
 }
 
-// gradient: what Adam sees is clip * gradient.
-template <class T>
-void adamw_with(const AdamWStep& step, T clip, T* __restrict theta, const T* __restrict gradient,
-                T* __restrict m, T* __restrict v, std::int64_t n) {
+// gradient(i, theta_i): what Adam sees.
+template <class T, class Gradient>
+void adamw_with(const AdamWStep& step, Gradient gradient, T* __restrict theta, T* __restrict m,
+                T* __restrict v, std::int64_t n) {
   const T decay = static_cast<T>(step.decay),
           one_minus_beta1 = static_cast<T>(step.one_minus_beta1);
   const T beta2 = static_cast<T>(step.beta2),
           one_minus_beta2 = static_cast<T>(step.one_minus_beta2);
   const T step_size = static_cast<T>(step.step_size), root_bias2 = static_cast<T>(step.root_bias2);
   const T epsilon = static_cast<T>(step.epsilon);
+#pragma GCC ivdep
   for (std::int64_t i = 0; i < n; ++i) {
-    const T g = clip * gradient[i];
+    const T g = gradient(i, theta[i]);
     m[i] += one_minus_beta1 * (g - m[i]);
     v[i] = beta2 * v[i] + one_minus_beta2 * g * g;
     theta[i] = decay * theta[i] - step_size * (m[i] / (square_root(v[i]) / root_bias2 + epsilon));
@@ -91,8 +92,15 @@ void adamw_with(const AdamWStep& step, T clip, T* __restrict theta, const T* __r
 }
 
 template <class T>
+void adamw_clipped(const AdamWStep& step, T clip, T* theta, const T* gradient, T* m, T* v,
+                   std::int64_t n) {
+  const auto clipped = [=](std::int64_t i, T) { return clip * gradient[i]; };
+  adamw_with(step, clipped, theta, m, v, n);
+}
+
+template <class T>
 void adamw(const AdamWStep& step, T* theta, const T* gradient, T* m, T* v, std::int64_t n) {
-  adamw_with(step, static_cast<T>(step.clip), theta, gradient, m, v, n);
+  adamw_clipped(step, static_cast<T>(step.clip), theta, gradient, m, v, n);
 }
 
 // The minimiser of (theta - x)^2 / 2 + proximal/2 sum f (theta - anchor)^2: no step is too large
@@ -114,34 +122,45 @@ void multiply_difference(double keep, const T* __restrict anchor, T* __restrict 
   for (std::int64_t i = 0; i < n; ++i) x[i] = anchor[i] + factor * (x[i] - anchor[i]);
 }
 
+// gradient = clip * gradient + 2 l2 (x - target); the sum of (x - target)^2.
+template <class T>
+double add_l2(double l2, const T* target, const T* x, T clip, const T* gradient, std::int64_t n,
+              T* sum) {
+  const T factor = static_cast<T>(2 * l2);
+  T difference[kBlock];
+  for (std::int64_t i = 0; i < n; ++i) difference[i] = target != nullptr ? x[i] - target[i] : x[i];
+  for (std::int64_t i = 0; i < n; ++i) sum[i] = clip * gradient[i] + factor * difference[i];
+  return sum_squares(difference, n);
+}
+
 template <class T>
 PullSums adamw_pulled(const AdamWStep& step, const PullSpans<T>& pull, T* theta, const T* gradient,
                       T* m, T* v, std::int64_t n) {
   PullSums sums;
-  T pulled[kBlock];
-  const T clip = static_cast<T>(step.clip);
+  T with_l2[kBlock];
+  const T scale = static_cast<T>(2 * pull.lambda);
   for (std::int64_t begin = 0; begin < n; begin += kBlock) {
     const std::int64_t count = n - begin < kBlock ? n - begin : kBlock;
+    T clip = static_cast<T>(step.clip);
     T* x = theta + begin;
+    const T* g = gradient + begin;
+    const T* f = pull.importance == nullptr ? nullptr : pull.importance + begin;
     const T* anchor = pull.anchor == nullptr ? nullptr : pull.anchor + begin;
-    for (std::int64_t i = 0; i < count; ++i) pulled[i] = clip * gradient[begin + i];
-    if (pull.importance != nullptr) {
-      const T* importance = pull.importance + begin;
-      if (pull.lambda != 0)
-        add_weighted_difference(2 * pull.lambda, importance, x, anchor, pulled, count);
-      sums.ewc += sum_weighted_squares(importance, x, anchor, count);
-    }
+    if (f != nullptr) sums.ewc += sum_weighted_squares(f, x, anchor, count);
     if (pull.l2 != 0) {
-      const T factor = static_cast<T>(2 * pull.l2);
-      T difference[kBlock];
-      for (std::int64_t i = 0; i < count; ++i)
-        difference[i] = pull.l2_to_anchor ? x[i] - anchor[i] : x[i];
-      for (std::int64_t i = 0; i < count; ++i) pulled[i] += factor * difference[i];
-      sums.l2 += sum_squares(difference, count);
+      sums.l2 += add_l2(pull.l2, pull.l2_to_anchor ? anchor : nullptr, x, clip, g, count, with_l2);
+      g = with_l2;
+      clip = 1;
     }
-    adamw_with(step, T{1}, x, pulled, m + begin, v + begin, count);
-    if (pull.proximal != 0)
-      divide_difference(pull.proximal, pull.importance + begin, anchor, x, count);
+    if (pull.lambda != 0) {
+      const auto pulled = [=](std::int64_t i, T x_i) {
+        return clip * g[i] + scale * f[i] * (x_i - anchor[i]);
+      };
+      adamw_with(step, pulled, x, m + begin, v + begin, count);
+    } else {
+      adamw_clipped(step, clip, x, g, m + begin, v + begin, count);
+    }
+    if (pull.proximal != 0) divide_difference(pull.proximal, f, anchor, x, count);
     if (pull.keep != 1) multiply_difference(pull.keep, anchor, x, count);
   }
   return sums;

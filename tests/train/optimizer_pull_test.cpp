@@ -1,6 +1,7 @@
 // What holds weights back inside the optimizer's pass: EWC coupled and decoupled, L2-SP, RecAdam.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -28,10 +29,13 @@ ParameterArena arena_of(const std::vector<double>& values, DType dtype) {
   return arena;
 }
 
-// A third of the importances are zero.
+// A third of the importances are zero, and a run of them that the penalty passes over.
+constexpr std::size_t kFreeBegin = 128, kFreeEnd = 384;
+
 std::vector<double> importance() {
   std::vector<double> f = random_values(3, 0);
   for (std::size_t i = 0; i < f.size(); i += 3) f[i] = 0;
+  std::fill(f.begin() + kFreeBegin, f.begin() + kFreeEnd, 0.0);
   return f;
 }
 
@@ -128,6 +132,26 @@ TEST_F(PullTest, LambdaZeroIsPlainTrainingBitForBitInBothCouplings) {
                    {.ewc = ewc.get(), .l2 = {}, .coupling = coupling});
       }
       EXPECT_TRUE(same_bits(plain, theta));
+    }
+  }
+}
+
+TEST_F(PullTest, ARunWithoutImportanceIsTrainedPlainlyBitForBit) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    for (const Coupling coupling : {Coupling::coupled, Coupling::decoupled}) {
+      reset(0.7, dtype);
+      ASSERT_EQ(ewc->held().front(), (ArenaSpan{0, kFreeBegin}));
+      ASSERT_EQ(ewc->held().back().begin, std::int64_t{kFreeEnd});
+      const Tensor plain = theta.clone();
+      AdamW one = optimizer(0.1), other = optimizer(0.1);
+      for (std::uint64_t step = 0; step < 3; ++step) {
+        one.step(plain, gradient(step), 1, 0.5);
+        other.step(theta, gradient(step), 1, 0.5,
+                   {.ewc = ewc.get(), .l2 = {}, .coupling = coupling});
+      }
+      const std::vector<double> x = theta.to_vector(), expected = plain.to_vector();
+      for (std::size_t i = kFreeBegin; i < kFreeEnd; ++i) EXPECT_EQ(x[i], expected[i]) << i;
+      EXPECT_NE(x[1], expected[1]);
     }
   }
 }
