@@ -17,7 +17,7 @@ namespace {
 
 // Tiles of a weight (rows of W, columns of W) whose per-sample gradient and sums stay in the
 // second-level cache.
-constexpr std::int64_t kTileRows = 64, kTileColumns = 256;
+constexpr std::int64_t kTileRows = 96, kTileColumns = 384;
 constexpr std::int64_t kColumns = 64;  // columns of a vector parameter a unit of work
 
 std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
