@@ -64,6 +64,7 @@ Command add_fisher(CLI::App& app, Common& common);
 Command add_trace(CLI::App& app, Common& common);
 Command add_merge(CLI::App& app, Common& common);
 Command add_audit(CLI::App& app, Common& common);
+Command add_verify(CLI::App& app, Common& common);
 Command add_info(CLI::App& app, Common& common);
 
 }  // namespace holdfast::cli

@@ -47,6 +47,7 @@ constexpr std::string_view kSummary =
   select, fisher       the recipe's parts: texts to keep, weights to hold
   info, trace          this machine, or a model's card; every number of a batch
   audit                every formula beside another way to compute it
+  verify               a run against its ledger, executed again bit for bit
 
 `holdfast COMMAND --help` shows options and examples.
 )";
@@ -83,13 +84,11 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);
   Common common;
   const std::vector<Command> commands = {
-      add_train(app, common),    add_compare(app, common),
-      add_ablate(app, common),   add_search(app, common),
-      add_evaluate(app, common), add_predict(app, common),
-      add_tokenize(app, common), add_train_tokenizer(app, common),
-      add_init(app, common),     add_select(app, common),
-      add_fisher(app, common),   add_merge(app, common),
-      add_trace(app, common),    add_audit(app, common),
+      add_train(app, common),    add_compare(app, common),         add_ablate(app, common),
+      add_search(app, common),   add_evaluate(app, common),        add_predict(app, common),
+      add_tokenize(app, common), add_train_tokenizer(app, common), add_init(app, common),
+      add_select(app, common),   add_fisher(app, common),          add_merge(app, common),
+      add_trace(app, common),    add_audit(app, common),           add_verify(app, common),
       add_info(app, common),
   };
   try {

@@ -25,8 +25,12 @@ void print_result(const RunResult& run, const Profile::Summary& profile) {
   print(out);
 }
 
-int run(const RunOptions& options, bool profiled, const Common& common) {
-  if (profiled && options.dry_run)
+struct Flags {
+  bool profiled = false, resume = false;
+};
+
+int run(const RunOptions& options, const Flags& flags, const Common& common) {
+  if (flags.profiled && options.dry_run)
     throw std::invalid_argument("--profile measures a run, --dry-run makes none: leave out one");
   const Recipe recipe = recipe_of(options);
   if (options.dry_run) return print_plan(recipe, 1, common);
@@ -34,8 +38,9 @@ int run(const RunOptions& options, bool profiled, const Common& common) {
   return training([&] {
     Profile profile;
     Hooks hooks = watch.hooks();
-    if (profiled) hooks.profile = &profile;
-    const RunResult result = run_recipe(recipe, hooks);
+    if (flags.profiled) hooks.profile = &profile;
+    const RunResult result =
+        flags.resume ? resume_recipe(recipe, hooks) : run_recipe(recipe, hooks);
     watch.clear();
     write_file(std::filesystem::path(recipe.output) / "report.html", report_html(result));
     const Profile::Summary summary = profile.summary();
@@ -59,10 +64,14 @@ Command add_train(CLI::App& app, Common& common) {
       "  holdfast train recipe.toml --set training.epochs=1 --set seed=3 --output runs/try\n"
       "  holdfast train recipe.toml --set training.steps=50 --profile");
   auto options = add_run_options(*sub);
-  auto profiled = std::make_shared<bool>(false);
-  sub->add_flag("--profile", *profiled,
+  auto flags = std::make_shared<Flags>();
+  sub->add_flag("--profile", flags->profiled,
                 "Show where a step's time goes, by operation; profile.json is a timeline");
-  return {sub, [options, profiled, &common] { return run(*options, *profiled, common); }};
+  sub->add_flag(
+      "--resume", flags->resume,
+      "Go on with the run that the output folder holds, from its latest checkpoint, to the "
+      "same bits as if it had never stopped");
+  return {sub, [options, flags, &common] { return run(*options, *flags, common); }};
 }
 
 }  // namespace holdfast::cli
