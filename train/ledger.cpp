@@ -34,14 +34,13 @@ std::optional<std::string> checked_chain(const std::string& before, std::string_
 }  // namespace
 
 void Ledger::write(std::string_view kind, const Json& members) {
-  Json object = Json::object({{"kind", kind}});
-  for (const auto& [key, value] : members.items()) {
-    object.add(key, value);
-  }
-  std::string line = object.dump();
+  std::string line = members.dump();
+  line.replace(
+      0, 1, fmt::format("{{\"kind\":{}{}", Json(kind).dump(), members.items().empty() ? "" : ","));
   chain_ = chain_of(chain_, line);
   line.pop_back();  // the brace
-  file_.append(fmt::format("{}{}{}\"}}\n", line, kBeforeChain, chain_));
+  line.append(kBeforeChain).append(chain_).append("\"}\n");
+  file_.append(line);
 }
 
 LedgerReader::LedgerReader(const std::filesystem::path& path)

@@ -185,24 +185,24 @@ Json to_json(const StepRecord& record) {
     losses.add(task.task, task.loss);
     texts.add(task.task, task.texts);
   }
-  Json line = Json::object({{"step", record.step},
-                            {"samples", ids_json(record.samples)},
-                            {"texts", std::move(texts)},
-                            {"tokens", record.tokens},
-                            {"share", record.share},
-                            {"lowest_layer", record.lowest_layer},
-                            {"rates", Json::list({record.rates.begin(), record.rates.end()})},
-                            {"loss", record.loss},
-                            {"task_loss", std::move(losses)},
-                            {"distill", record.distill},
-                            {"penalty", record.penalty},
-                            {"penalty_share", record.penalty_share()},
-                            {"l2", record.l2},
-                            {"projected", record.projected},
-                            {"at_bound", record.at_bound},
-                            {"grad_norm", record.grad_norm},
-                            {"clip", record.clip},
-                            {"clipped_norm", record.clip * record.grad_norm}});
+  Json line = Json::object({{"step", record.step}});  // add() moves, a list would copy
+  line.add("samples", ids_json(record.samples));
+  line.add("texts", std::move(texts));
+  line.add("tokens", record.tokens);
+  line.add("share", record.share);
+  line.add("lowest_layer", record.lowest_layer);
+  line.add("rates", Json::list({record.rates.begin(), record.rates.end()}));
+  line.add("loss", record.loss);
+  line.add("task_loss", std::move(losses));
+  line.add("distill", record.distill);
+  line.add("penalty", record.penalty);
+  line.add("penalty_share", record.penalty_share());
+  line.add("l2", record.l2);
+  line.add("projected", record.projected);
+  line.add("at_bound", record.at_bound);
+  line.add("grad_norm", record.grad_norm);
+  line.add("clip", record.clip);
+  line.add("clipped_norm", record.clip * record.grad_norm);
   if (!record.matched.empty()) {
     line.add("matched", ids_json(record.matched));
   }

@@ -10,7 +10,7 @@ namespace holdfast {
 namespace {
 
 constexpr double kFlopsPerByte = 16;
-constexpr double kShare = 0.01;  // of a step
+constexpr double kShare = 0.005;  // of a step
 
 std::span<const std::byte> bytes_of(const Tensor& tensor) {
   return dispatch(tensor.dtype(), "state hash",

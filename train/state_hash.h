@@ -19,12 +19,13 @@ struct StateHash {
 std::string hash_weights(const ParameterArena& arena);
 StateHash hash_state(const ParameterArena& arena, const AdamW& optimizer);
 
-/// Steps from one hash_state() to the next, such that it costs less than a hundredth of them: from
-/// sizes alone, so that every machine takes the same. With P_l the elements of the matrices above
-/// the embeddings, a step's products cost at least
+/// Steps from one hash_state() to the next, such that it costs less than half a hundredth of them;
+/// from sizes alone, so that every machine takes the same. With P_l the elements of the matrices
+/// above the embeddings, a step's products cost at least
 ///   W = tokens sum_l P_l (6 where trained, else 2)   [FLOP],
-/// hashing B bytes takes as long as 16 B FLOP of products do (docs: DESIGN.md, "The auditable
-/// run"), and so the interval is ceil(100 * 16 B / W). `tokens`: of a step.
+/// hashing B bytes takes no longer than 16 B FLOP of products, and so the interval is
+///   ceil(200 * 16 B / W).
+/// `tokens`: of a step.
 std::int64_t hash_interval(const ParameterArena& arena, double tokens);
 
 }  // namespace holdfast

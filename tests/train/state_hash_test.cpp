@@ -55,7 +55,7 @@ TEST(StateHash, IntervalFollowsFromSizesAlone) {
   const double bytes = 12 * static_cast<double>(model.arena().numel());
   for (const double tokens : {10.0, 1000.0, 1e9}) {
     EXPECT_EQ(hash_interval(model.arena(), tokens),
-              std::max(1.0, std::ceil(100 * 16 * bytes / (6 * matrices * tokens))))
+              std::max(1.0, std::ceil(200 * 16 * bytes / (6 * matrices * tokens))))
         << tokens;
   }
   EXPECT_EQ(hash_interval(model.arena(), 1e9), 1);
