@@ -83,6 +83,19 @@ void remove_checkpoint(const fs::path& folder) {
   fs::remove_all(folder);
 }
 
+// What DirectoryWriter had begun when an earlier process was killed.
+void remove_unfinished(const fs::path& checkpoints) {
+  std::vector<fs::path> unfinished;
+  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints)) {
+    if (entry.path().filename().string().starts_with(".holdfast-")) {
+      unfinished.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : unfinished) {
+    fs::remove_all(path);
+  }
+}
+
 }  // namespace
 
 fs::path checkpoint_folder(const fs::path& output, std::int64_t step) {
@@ -111,7 +124,8 @@ void save_checkpoint(const fs::path& output, const Checkpoint& checkpoint, std::
   DirectoryWriter folder(checkpoint_folder(output, checkpoint.step()));
   write_state(folder.temporary(), checkpoint);
   folder.commit();
-  std::vector<std::int64_t> steps = checkpoint_steps(output);
+  remove_unfinished(folder_of(output));
+  const std::vector<std::int64_t> steps = checkpoint_steps(output);
   for (std::size_t i = 0; i + static_cast<std::size_t>(keep) < steps.size(); ++i) {
     remove_checkpoint(checkpoint_folder(output, steps[i]));
   }

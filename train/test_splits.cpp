@@ -20,10 +20,11 @@ void test_before(const RunContext& run, const RunResult* earlier) {
     const Evaluation& before = result.before.emplace(
         measure(run.model, task.heads.start, task, task.test, "test", run.hooks));
     if (task.old) {
-      run.notice(fmt::format("task {}: {:.1f}% of {} test texts are right before training; a drop "
-                             "of {:.1f} points or more can be told from chance",
-                             task.name, 100 * before.accuracy, before.n,
-                             100 * smallest_detectable_drop(before.correct, before.n)));
+      run.notice(
+          fmt::format("task {}: {:.1f}% of {} test texts are right before training; a drop "
+                      "of {:.1f} points or more can be told from chance",
+                      task.name, 100 * before.accuracy, before.n,
+                      100 * smallest_detectable_drop(before.correct, before.n)));
     }
   }
 }

@@ -114,6 +114,9 @@ TEST(Checkpoint, KnowsItsOwnFoldersAlone) {
     fs::create_directories(folder.path() / "checkpoints" / name);
   }
   EXPECT_EQ(checkpoint_steps(folder.path()), (std::vector<std::int64_t>{20, 123456789}));
+  save_checkpoint(folder.path(), small(30), 9);
+  EXPECT_FALSE(fs::exists(folder.path() / "checkpoints" / ".holdfast-1-1.tmp"));
+  EXPECT_TRUE(fs::exists(folder.path() / "checkpoints" / "other"));
   EXPECT_EQ(checkpoint_folder("out", 500), fs::path("out/checkpoints/step-00000500"));
 }
 
