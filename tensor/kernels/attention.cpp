@@ -71,26 +71,38 @@ void put(std::int64_t rows, std::int64_t columns, const T* x, std::int64_t ldx, 
   }
 }
 
-// s (n) becomes exp(s - max) * factors, and `total` the sum of exp(s - max). s has room for
-// `padded` elements, factors may be null.
+// Each row of s (rows, n) becomes exp(s - its max) * its factors, and `total` the sum of the
+// exponentials. n is a multiple of 16, factors may be null; `past_the_end` is added to the last 16
+// elements of a row: minus infinity where there is no key, so that it has no part in either. Pass
+// by pass, so that no row waits for another one's reductions.
 template <class T>
-void exponentials(std::int64_t n, std::int64_t padded, const T* factors, T* s, T* max, T* total) {
+void exponentials(std::int64_t rows, std::int64_t n, const T* past_the_end, const T* factors, T* s,
+                  T* max, T* total) {
   constexpr int W = kLanes<T>;
-  for (std::int64_t j = n; j < padded; ++j) s[j] = s[0];
-  Lanes<T> greatest = load(s);
-  for (std::int64_t j = W; j < padded; j += W) {
-    const Lanes<T> v = load(s + j);
-    greatest = v > greatest ? v : greatest;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    T* row = s + i * n;
+    T* last = row + n - 16;
+    for (std::int64_t j = 0; j < 16; j += W)
+      store(last + j, load(last + j) + load(past_the_end + j));
+    Lanes<T> greatest = load(row);
+    for (std::int64_t j = W; j < n; j += W) {
+      const Lanes<T> v = load(row + j);
+      greatest = v > greatest ? v : greatest;
+    }
+    max[i] = fold<T>(greatest, [](Lanes<T> a, Lanes<T> b) { return a > b ? a : b; });
   }
-  const T m = fold<T>(greatest, [](Lanes<T> a, Lanes<T> b) { return a > b ? a : b; });
-  for (std::int64_t j = 0; j < padded; ++j) s[j] = exp(s[j] - m);
-  for (std::int64_t j = n; j < padded; ++j) s[j] = 0;
-  *max = m;
-  *total = sum<T>(
-      padded, [=](std::int64_t j) { return load(s + j); }, [=](std::int64_t j) { return s[j]; });
-  if (factors != nullptr) {
-    for (std::int64_t j = 0; j < padded; ++j) s[j] *= factors[j];
+  for (std::int64_t i = 0; i < rows; ++i) {
+    T* row = s + i * n;
+    const T m = max[i];
+    for (std::int64_t j = 0; j < n; ++j) row[j] = exp(row[j] - m);
   }
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const T* row = s + i * n;
+    total[i] = sum<T>(
+        n, [=](std::int64_t j) { return load(row + j); }, [=](std::int64_t j) { return row[j]; });
+  }
+  if (factors == nullptr) return;
+  for (std::int64_t j = 0; j < rows * n; j += W) store(s + j, load(s + j) * load(factors + j));
 }
 
 template <class T>
@@ -110,6 +122,9 @@ void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, 
   T* total = pieces.take(e.tile);
   transpose(e.tokens, D, head.k, head.ld, T{1}, k, e.stride);
   copy(e.tokens, D, head.v, head.ld, T{1}, v, width);
+  alignas(64) T past_the_end[16];
+  for (std::int64_t j = 0; j < 16; ++j)
+    past_the_end[j] = keys - 16 + j < e.tokens ? T{0} : -static_cast<T>(__builtin_inf());
 
   for (std::int64_t begin = 0; begin < e.queries; begin += e.tile) {
     const std::int64_t n = least(e.tile, e.queries - begin);
@@ -119,10 +134,7 @@ void forward(const AttentionHead<T>& head, T* out, std::int64_t ld_out, T* lse, 
       dropout_factors(*head.dropout, head.first_octet, head.slots + begin, head.places + begin, n,
                       keys / 8, factors);
     }
-    for (std::int64_t i = 0; i < n; ++i) {
-      exponentials(e.tokens, keys, drop ? factors + i * keys : nullptr, s + i * keys, max + i,
-                   total + i);
-    }
+    exponentials(n, keys, past_the_end, drop ? factors : nullptr, s, max, total);
     multiply<false>(n, width, e.tokens, s, keys, v, width, o, width, false);
     for (std::int64_t i = 0; i < n; ++i) {
       copy(1, D, o + i * width, width, T{1} / total[i], out + (begin + i) * ld_out, D);

@@ -8,12 +8,14 @@
 namespace holdfast::kernels::HOLDFAST_ISA {
 namespace {
 
-/// Counters of one call of philox(): counter i is (channels[i], tokens[i], slots[i], step).
+/// Counters of one call of philox(): counter i is (channels[i], tokens[i], slots[i], step). Whole
+/// vectors are written, so there is room behind.
 constexpr int kCounters = 32;
 struct Counters {
-  alignas(64) std::uint64_t channels[kCounters];  // c/8
-  alignas(64) std::uint64_t tokens[kCounters];
-  alignas(64) std::uint64_t slots[kCounters];
+  static constexpr int kRoom = kCounters + kLanes<std::uint64_t>;
+  alignas(64) std::uint64_t channels[kRoom];  // c/8
+  alignas(64) std::uint64_t tokens[kRoom];
+  alignas(64) std::uint64_t slots[kRoom];
 };
 
 /// numbers[8*i + j] = the 16-bit number j of counter i. Words live in the low halves of 64-bit
@@ -59,32 +61,47 @@ inline void philox(const Counters& counters, const DropoutMask& mask, std::uint6
 /// Elements that dropout_factors may write beyond its tile.
 constexpr std::int64_t kFactorsSlack = 8 * kCounters;
 
+/// Counters [i, i + count) = (octet, octet + 1, ...) of one row.
+inline void fill(Counters& counters, int i, int count, std::uint64_t octet, std::uint64_t token,
+                 std::uint64_t slot) {
+  using V = Lanes<std::uint64_t>;
+  constexpr int W = kLanes<std::uint64_t>;
+  V steps{};
+  for (int j = 0; j < W; ++j) steps[j] = static_cast<std::uint64_t>(j);
+  for (const int end = i + count; i < end; i += W, octet += W) {
+    store(counters.channels + i, steps + spread(octet));
+    store(counters.tokens + i, spread(token));
+    store(counters.slots + i, spread(slot));
+  }
+}
+
 /// factors (rows, 8*octets) = keep_scale for what is kept, 0 for what is dropped: channels
 /// 8*first_octet + [0, 8*octets) of rows at (slots[r], tokens[r]). Overwrites kFactorsSlack
-/// elements behind; rows * octets^2 < 2^32.
+/// elements behind.
 template <class T>
 inline void dropout_factors(const DropoutMask& mask, std::int64_t first_octet,
                             const std::int32_t* slots, const std::int32_t* tokens,
                             std::int64_t rows, std::int64_t octets, T* factors) {
-  // Rounded up, so that place * inverse / 2^32 is place / octets.
-  const auto per_row = static_cast<std::uint32_t>(octets);
-  const std::uint64_t inverse = (std::uint64_t{1} << 32) / per_row + 1;
-  const auto last = static_cast<std::uint32_t>(rows * octets) - 1;
   const auto keep_scale = static_cast<T>(mask.keep_scale);
   Counters counters;
   alignas(64) std::uint64_t words[2 * kCounters];
   typedef std::uint16_t Number __attribute__((may_alias));
   const Number* numbers = reinterpret_cast<const Number*>(words);
-  for (std::uint32_t first = 0; first <= last; first += kCounters) {
-    for (std::uint32_t i = 0; i < kCounters; ++i) {
-      const std::uint32_t place = first + i < last ? first + i : last;
-      const auto row = static_cast<std::uint32_t>(place * inverse >> 32);
-      counters.channels[i] = static_cast<std::uint32_t>(first_octet) + (place - row * per_row);
-      counters.tokens[i] = static_cast<std::uint32_t>(tokens[row]);
-      counters.slots[i] = static_cast<std::uint32_t>(slots[row]);
+  std::int64_t row = 0, octet = 0;
+  for (std::int64_t first = 0; first < rows * octets; first += kCounters) {
+    for (int i = 0; i < kCounters;) {
+      const std::int64_t left = octets - octet, room = kCounters - i;
+      const int count = static_cast<int>(left < room ? left : room);
+      fill(counters, i, count, static_cast<std::uint64_t>(first_octet + octet),
+           static_cast<std::uint32_t>(tokens[row]), static_cast<std::uint32_t>(slots[row]));
+      i += count;
+      octet += count;
+      if (octet < octets) continue;
+      octet = 0;
+      if (row + 1 < rows) ++row;  // counters behind the last row are not used
     }
     philox(counters, mask, words);
-    T* out = factors + 8 * static_cast<std::int64_t>(first);
+    T* out = factors + 8 * first;
     for (int i = 0; i < 8 * kCounters; ++i)
       out[i] = numbers[i] >= mask.threshold ? keep_scale : T{0};
   }
