@@ -1,4 +1,6 @@
 // The same bits for any number of threads, and nearly the same numbers on every instruction set.
+#include <cstring>
+
 #include "base/parallel.h"
 #include "tensor/cpu.h"
 #include "tests/autograd/fused_twins.h"
