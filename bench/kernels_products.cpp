@@ -1,6 +1,7 @@
 // Matrix products: the BLAS, our own linear layer, attention. Sizes are those of MiniLM's and
 // BERT-base's layers.
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -65,8 +66,9 @@ void add_few_rows(const Layer& layer, std::int64_t rows) {
   const auto [I, O] = layer;
   const std::string size = std::to_string(rows) + "x" + std::to_string(I) + "x" + std::to_string(O);
   const Work work{.flops = 2.0 * static_cast<double>(rows * I * O)};
-  for (const auto& [name, multiply] : {std::pair{"gemm.few_rows", gemm<float>},
-                                       std::pair{"gemm.few_rows.library", gemm_serial<float>}}) {
+  for (const auto& [name, multiply] :
+       std::vector<std::pair<std::string, decltype(&gemm_serial<float>)>>{
+           {"gemm.few_rows", gemm<float>}, {"gemm.few_rows.library", gemm_serial<float>}}) {
     add_row(name, size, work, [=] {
       return [=, o = Operands(layer)] {
         multiply(Trans::no, Trans::yes, rows, O, I, 1.0f, o.x.data<float>(), I, o.w.data<float>(),
