@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
 
-.PHONY: all deps demo test asan tsan check benchmarks bench bench-peers bench-scaling bench-selection minilm format install clean
+.PHONY: all deps demo test asan tsan aarch64 check benchmarks bench bench-peers bench-scaling bench-selection minilm format install clean
 .DEFAULT_GOAL := all
 
 all: $(BUILD)/build.ninja
@@ -34,6 +34,10 @@ sanitized: deps
 	@cmake -S . -B $(BUILD) -G Ninja -DHOLDFAST_SANITIZE=$(SANITIZE) $(CMAKE_FLAGS)
 	@cmake --build $(BUILD) -j $(JOBS)
 	@ctest --test-dir $(BUILD) --output-on-failure
+
+# That numerics = "portable" gives the same bits on AArch64, under QEMU (docs/numerics.md).
+aarch64: $(BUILD)/build.ninja
+	@scripts/aarch64.sh $(BUILD) $(JOBS)
 
 check:
 	@.ci/run
@@ -72,4 +76,4 @@ install: all
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	@rm -rf build build-asan build-tsan
+	@rm -rf build build-asan build-tsan build-aarch64

@@ -228,7 +228,7 @@ double whole_step() {
   for (const double decay : {0.1, 0.0}) {
     reference::PulledAdamW& o = oracles.emplace_back();
     o.decay = decay, o.lambda = 0.3, o.beta1 = 0.8, o.beta2 = 0.95, o.epsilon = 1e-4;
-     o.theta = arena.values().to_vector();
+    o.theta = arena.values().to_vector();
     o.old = t.old.arena().values().to_vector(), o.fisher = Vector(n, 1), o.m = o.v = Vector(n, 0);
   }
   Worst worst;

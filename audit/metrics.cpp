@@ -92,6 +92,22 @@ double newcombe() {
   return worst.value();
 }
 
+// Of n equal intervals v -+ h: v -+ h / sqrt(n). Skewed ones: each side on its own.
+double independent() {
+  Worst worst;
+  const std::vector<Estimate> equal(4, {0.3, {0.1, 0.5}});
+  const Estimate mean = mean_of_independent(equal);
+  worst.add(std::abs(mean.value - 0.3));
+  worst.add(std::abs(mean.ci95.low - 0.2));
+  worst.add(std::abs(mean.ci95.high - 0.4));
+  const std::vector<Estimate> skewed{{0.5, {0.2, 0.55}}, {-0.1, {-0.5, 0.02}}};
+  const Estimate other = mean_of_independent(skewed);
+  worst.add(std::abs(other.value - 0.2));
+  worst.add(std::abs(other.ci95.low - (0.2 - 0.25)));    // sqrt(0.3^2 + 0.4^2) / 2
+  worst.add(std::abs(other.ci95.high - (0.2 + 0.065)));  // sqrt(0.05^2 + 0.12^2) / 2
+  return worst.value();
+}
+
 double pairs() {
   const std::vector<std::uint8_t> before{1, 1, 1, 0, 0, 1, 0}, after{1, 0, 1, 1, 0, 0, 0};
   const PairedCounts found = paired_counts(before, after);
@@ -383,6 +399,9 @@ std::vector<Case> metric_cases() {
   row("Newcombe's paired interval", "p1 - p2 -+ sqrt(u^2 - 2 phi u v + v^2)",
       "Newcombe 1998, method 10", "step by step, and a published example",
       statistics + "newcombe_paired_interval", 1e-14, newcombe, "absolute");
+  row("mean of independent estimates", "(sum_i v_i -+ sqrt(sum_i (v_i - limit_i)^2)) / n",
+      "Zou & Donner 2008", "limits of symmetric and of skewed intervals, written out",
+      statistics + "mean_of_independent", 1e-15, independent, "absolute");
   row("paired counts, smallest drop", "items right and wrong before and after", "definition",
       "by hand and by search",
       statistics + "paired_counts, " + statistics + "smallest_detectable_drop", 1e-15, pairs);

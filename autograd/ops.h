@@ -1,6 +1,7 @@
-// The elementary differentiable operations, f32 and f64. Shapes broadcast as numpy's do where two tensors meet. Every operation
-// throws std::invalid_argument, naming itself and the shapes, when they do not fit or types differ. The fused operations that
-// BERT is made of are in autograd/fused.h; each equals a composition of these.
+// The elementary differentiable operations, f32 and f64. Shapes broadcast as numpy's do where two
+// tensors meet. Every operation throws std::invalid_argument, naming itself and the shapes, when
+// they do not fit or types differ. The fused operations that BERT is made of are in
+// autograd/fused.h; each equals a composition of these.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +23,8 @@ Var div(const Var& a, const Var& b);
 /// y = factor * x.
 Var scale(const Var& x, double factor);
 
-/// y = a b over the last two axes: (..., M, K) x (..., K, N) -> (..., M, N); leading axes broadcast. Saves a and b.
+/// y = a b over the last two axes: (..., M, K) x (..., K, N) -> (..., M, N); leading axes
+/// broadcast. Saves a and b.
 Var matmul(const Var& a, const Var& b);
 /// Swaps two axes.
 Var transpose(const Var& x, int axis0, int axis1);
@@ -56,18 +58,21 @@ Var relu(const Var& x);
 Var softmax(const Var& x);
 /// log softmax(x) over the last axis. Saves y.
 Var log_softmax(const Var& x);
-/// y = gamma (x - mu)/sqrt(var + eps) + beta over the last axis [Ba et al. 2016]: x (..., C), gamma (C), beta (C).
-/// Variance is two-pass, divided by C. Saves xhat and rstd.
+/// y = gamma (x - mu)/sqrt(var + eps) + beta over the last axis [Ba et al. 2016]: x (..., C), gamma
+/// (C), beta (C). Variance is two-pass, divided by C. Saves xhat and rstd.
 Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double eps);
 
-/// Sets elements to zero with probability p = key.threshold/65536 and scales the others by 1/(1-p) [Srivastava et al. 2014].
-/// x (N, C): row n is place (slot, token) = (slots[n], tokens[n]) of `key`'s mask (tensor/random.h); both i32 of N.
+/// Sets elements to zero with probability p = key.threshold/65536 and scales the others by 1/(1-p)
+/// [Srivastava et al. 2014]. x (N, C): row n is place (slot, token) = (slots[n], tokens[n]) of
+/// `key`'s mask (tensor/random.h); both i32 of N.
 Var dropout(const Var& x, const DropoutKey& key, const Tensor& slots, const Tensor& tokens);
-/// y[n] = table[ids[n]]: table (V, C), ids (N) i32 -> (N, C). Throws std::invalid_argument for an id outside [0, V).
+/// y[n] = table[ids[n]]: table (V, C), ids (N) i32 -> (N, C). Throws std::invalid_argument for an
+/// id outside [0, V).
 Var embedding(const Var& table, const Tensor& ids);
 /// y[n] = x[rows[n]]: x (N, C), rows (M) i32 -> (M, C). Rows may repeat.
 Var gather(const Var& x, const Tensor& rows);
-/// Mean over n of -log softmax(logits)[n, labels[n]]: logits (N, K), labels (N) i32 -> scalar; composed of log_softmax.
+/// Mean over n of -log softmax(logits)[n, labels[n]]: logits (N, K), labels (N) i32 -> scalar;
+/// composed of log_softmax.
 Var cross_entropy(const Var& logits, const Tensor& labels);
 
 }  // namespace holdfast

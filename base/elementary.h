@@ -1,13 +1,14 @@
 // Elementary functions in double by + - * / and sqrt alone, which IEEE 754 defines to the last bit:
 // the same bits on every machine, whatever its C library. Non-kernel code is compiled without
 // contraction, so nothing else can change them; kernels (tensor/kernels/math.h) inline the same
-// functions, with contraction where their set has it. exp, log, tanh and erf have no branches: loops
-// over them are vectorised. Internal linkage, no standard header: kernel files may include this.
+// functions, with contraction where their set has it. exp, log, tanh and erf have no branches:
+// loops over them are vectorised. Internal linkage, no standard header: kernel files may include
+// this.
 //
-// Accuracy, as tested (tests/base/elementary_test.cpp): exp 1.1 ulp, log 1 ulp, tanh 2.5 ulp, erf 1.5
-// ulp, with contraction or without (tests/tensor/math_test.cpp); without, sin and cos 1.5 ulp for
-// |x| <= pi and 1.2e-16 beyond, acos 6 ulp, power 1 ulp.
-// Special values as in C: exp(-inf) = 0, log(0) = -inf, log(negative) = NaN, tanh and erf(+-inf) =
+// Accuracy, as tested (tests/base/elementary_test.cpp): exp 1.1 ulp, log 1 ulp, tanh 2.5 ulp,
+// erf 1.5 ulp, with contraction or without (tests/tensor/math_test.cpp); without, sin and cos 1.5
+// ulp for |x| <= pi and 1.2e-16 beyond, acos 6 ulp, power 1 ulp. Special values as in C: exp(-inf)
+// = 0, log(0) = -inf, log(negative) = NaN, tanh and erf(+-inf) =
 // +-1, NaN -> NaN.
 #pragma once
 

@@ -70,8 +70,8 @@ class FileWriter {
 /// survives the end of this process, and on the disk after sync().
 class AppendingFile {
  public:
-  /// Makes an empty file, or keeps the first `kept` bytes of the one that is there. A link, a folder
-  /// or a device at `path` is refused, and a file that is shorter.
+  /// Makes an empty file, or keeps the first `kept` bytes of the one that is there. A link, a
+  /// folder or a device at `path` is refused, and a file that is shorter.
   explicit AppendingFile(std::filesystem::path path, std::int64_t kept = 0);
   void append(std::string_view text);
   void sync();

@@ -16,8 +16,8 @@ namespace {
 
 thread_local bool inside_loop = false;
 
-// One loop at a time; workers take chunks from an atomic counter and spin a little before they sleep, as the loops of a
-// training step follow each other within microseconds.
+// One loop at a time; workers take chunks from an atomic counter and spin a little before they
+// sleep, as the loops of a training step follow each other within microseconds.
 class Pool {
  public:
   explicit Pool(int threads) {
@@ -76,7 +76,8 @@ class Pool {
   void work() {
     std::uint64_t seen = 0;
     for (;;) {
-      for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen; ++spin) {
+      for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen;
+           ++spin) {
       }
       if (generation_.load(std::memory_order_acquire) == seen) {
         std::unique_lock lock(mutex_);
@@ -112,7 +113,8 @@ std::unique_ptr<Pool>& pool() {
 int thread_count() { return pool()->threads(); }
 
 void set_thread_count(int threads) {
-  if (threads < 1) throw std::invalid_argument("[threads] the number of threads must be at least 1");
+  if (threads < 1)
+    throw std::invalid_argument("[threads] the number of threads must be at least 1");
   if (threads != thread_count()) pool() = std::make_unique<Pool>(threads);
 }
 

@@ -83,8 +83,8 @@ class Toml {
 
   /// Where the key of a table's member, or an array's value, is written.
   Position position() const { return position_; }
-  /// `<file>:<line>:<column>: ` of position(), as messages begin; `<where>: ` for what parse_value()
-  /// returned; empty for a value not parsed.
+  /// `<file>:<line>:<column>: ` of position(), as messages begin; `<where>: ` for what
+  /// parse_value() returned; empty for a value not parsed.
   std::string where() const;
   /// What to throw about this value: `<file>:<line>:<column>: <key> <fact>`; `fact` begins with
   /// "must", "is" and the like.

@@ -38,16 +38,14 @@ constexpr std::string_view kSummary =
   holdfast compare recipe.toml
   holdfast predict --model runs/medical/recipe/model --text "Stocks rose on Friday."
 
-  train, compare       run a recipe; or run it beside naive fine-tuning
-  ablate, search       what each measure is worth alone; the best of a grid
-  evaluate, predict    what a model knows; what it says
-  tokenize             texts to ids and offsets
-  train-tokenizer      a vocabulary from texts
-  init, merge          a fresh BERT; one model of several
-  select, fisher       the recipe's parts: texts to keep, weights to hold
-  info, trace          this machine, or a model's card; every number of a batch
-  audit                every formula beside another way to compute it
-  verify               a run against its ledger, executed again bit for bit
+  train, compare             run a recipe; or run it beside naive fine-tuning
+  ablate, search             what each measure is worth alone; the best of a grid
+  evaluate, predict          what a model knows; what it says
+  tokenize, train-tokenizer  texts to ids; a vocabulary from texts
+  init, merge                a fresh BERT; one model of several
+  select, fisher             the recipe's parts: texts to keep, weights to hold
+  info, trace                this machine, or a model's card; a batch's every number
+  audit, verify              every formula, checked; a run, executed again
 
 `holdfast COMMAND --help` shows options and examples.
 )";

@@ -14,10 +14,11 @@ struct Bf16 {
   std::uint16_t bits = 0;
 
   Bf16() = default;
-  /// Rounded to f32 and from there to nearest, ties to even; beyond the largest bf16 infinity. A NaN
-  /// stays one, quiet.
+  /// Rounded to f32 and from there to nearest, ties to even; beyond the largest bf16 infinity. A
+  /// NaN stays one, quiet.
   template <class T>
-  explicit constexpr Bf16(T value) : bits(rounded(std::bit_cast<std::uint32_t>(static_cast<float>(value)))) {}
+  explicit constexpr Bf16(T value)
+      : bits(rounded(std::bit_cast<std::uint32_t>(static_cast<float>(value)))) {}
   /// Exact for f32 and f64.
   template <class T>
   explicit constexpr operator T() const {
@@ -33,16 +34,21 @@ struct Bf16 {
 
 enum class DType { f32, f64, i32, bf16 };
 
-constexpr std::int64_t size_of(DType dtype) { return dtype == DType::f64 ? 8 : dtype == DType::bf16 ? 2 : 4; }
+constexpr std::int64_t size_of(DType dtype) {
+  return dtype == DType::f64 ? 8 : dtype == DType::bf16 ? 2 : 4;
+}
 
 constexpr std::string_view name_of(DType dtype) {
-  return dtype == DType::f32 ? "f32" : dtype == DType::f64 ? "f64" : dtype == DType::bf16 ? "bf16" : "i32";
+  return dtype == DType::f32    ? "f32"
+         : dtype == DType::f64  ? "f64"
+         : dtype == DType::bf16 ? "bf16"
+                                : "i32";
 }
 
 template <class T>
 constexpr DType dtype_of() {
-  static_assert(std::is_same_v<T, float> || std::is_same_v<T, double> || std::is_same_v<T, std::int32_t> ||
-                std::is_same_v<T, Bf16>);
+  static_assert(std::is_same_v<T, float> || std::is_same_v<T, double> ||
+                std::is_same_v<T, std::int32_t> || std::is_same_v<T, Bf16>);
   if constexpr (std::is_same_v<T, float>) return DType::f32;
   if constexpr (std::is_same_v<T, double>) return DType::f64;
   if constexpr (std::is_same_v<T, Bf16>) return DType::bf16;

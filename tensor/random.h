@@ -1,5 +1,6 @@
-// Counter-based random numbers: Philox4x32-10 [Salmon, Moraes, Dror, Shaw 2011, "Parallel random numbers: as easy as
-// 1, 2, 3"]. A number is a pure function of (seed, stream, step, index): nothing to save, nothing that depends on threads.
+// Counter-based random numbers: Philox4x32-10 [Salmon, Moraes, Dror, Shaw 2011, "Parallel random
+// numbers: as easy as 1, 2, 3"]. A number is a pure function of (seed, stream, step, index):
+// nothing to save, nothing that depends on threads.
 #pragma once
 
 #include <array>
@@ -33,10 +34,11 @@ class RandomStream {
   PhiloxKey key_;
 };
 
-/// Where a dropout mask comes from. Channels c of row (slot, token) are dropped when the 16-bit number c%8 of
-/// Philox(counter = (c/8, token, slot, step), key) is below threshold = round(p * 65536), number j being the low (j even) or
-/// high half of word j/2; kept values are multiplied by 65536 / (65536 - threshold). `slot` is the sample's place in the global batch, `token` its place in the text: a
-/// decision does not depend on how the batch is packed or cut.
+/// Where a dropout mask comes from. Channels c of row (slot, token) are dropped when the 16-bit
+/// number c%8 of Philox(counter = (c/8, token, slot, step), key) is below threshold = round(p *
+/// 65536), number j being the low (j even) or high half of word j/2; kept values are multiplied by
+/// 65536 / (65536 - threshold). `slot` is the sample's place in the global batch, `token` its place
+/// in the text: a decision does not depend on how the batch is packed or cut.
 struct DropoutKey {
   PhiloxKey key{};
   std::uint32_t step = 0;

@@ -60,8 +60,9 @@ Shape broadcast(const Shape& a, const Shape& b) {
     const std::int64_t x = i <= a.rank() ? a[-i] : 1;
     const std::int64_t y = i <= b.rank() ? b[-i] : 1;
     if (x != y && x != 1 && y != 1) {
-      throw std::invalid_argument("[broadcast] shapes " + a.text() + " and " + b.text() + " do not fit: axis -" +
-                                  std::to_string(i) + " has " + std::to_string(x) + " and " + std::to_string(y));
+      throw std::invalid_argument("[broadcast] shapes " + a.text() + " and " + b.text() +
+                                  " do not fit: axis -" + std::to_string(i) + " has " +
+                                  std::to_string(x) + " and " + std::to_string(y));
     }
     extents[static_cast<std::size_t>(rank - i)] = x == 1 ? y : x;
   }

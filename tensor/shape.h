@@ -25,7 +25,9 @@ class Shape {
   std::int64_t numel() const;
   /// The axis counted from 0. Throws std::invalid_argument outside [-rank, rank).
   int wrap(int axis) const;
-  std::span<const std::int64_t> extents() const { return {extents_.data(), static_cast<std::size_t>(rank_)}; }
+  std::span<const std::int64_t> extents() const {
+    return {extents_.data(), static_cast<std::size_t>(rank_)};
+  }
   /// "(8,128,384)"
   std::string text() const;
   Shape with(int axis, std::int64_t extent) const;  // a copy with one extent replaced
@@ -36,8 +38,8 @@ class Shape {
   int rank_ = 0;
 };
 
-/// Shape of an element-wise result: axes aligned at the right, extents equal or 1 [numpy, general broadcasting rules].
-/// Throws std::invalid_argument when they do not fit.
+/// Shape of an element-wise result: axes aligned at the right, extents equal or 1 [numpy, general
+/// broadcasting rules]. Throws std::invalid_argument when they do not fit.
 Shape broadcast(const Shape& a, const Shape& b);
 
 }  // namespace holdfast

@@ -10,13 +10,16 @@ void throw_wrong_dtype(DType wanted, DType found) {
                               std::string(name_of(wanted)));
 }
 void throw_not_contiguous(const Shape& shape) {
-  throw std::invalid_argument("[tensor] a view of shape " + shape.text() + " is not contiguous: call contiguous()");
+  throw std::invalid_argument("[tensor] a view of shape " + shape.text() +
+                              " is not contiguous: call contiguous()");
 }
 void throw_no_float(std::string_view op, DType found) {
-  throw std::invalid_argument("[" + std::string(op) + "] needs f32 or f64, not " + std::string(name_of(found)));
+  throw std::invalid_argument("[" + std::string(op) + "] needs f32 or f64, not " +
+                              std::string(name_of(found)));
 }
 void throw_wrong_count(std::size_t count, const Shape& shape) {
-  throw std::invalid_argument("[tensor] " + std::to_string(count) + " values for shape " + shape.text());
+  throw std::invalid_argument("[tensor] " + std::to_string(count) + " values for shape " +
+                              shape.text());
 }
 }  // namespace detail
 
@@ -46,8 +49,8 @@ void with_type(DType dtype, Function&& function) {
   }
 }
 
-// Calls visit(a, b) with the element offsets of both tensors, in row-major order. Shapes are equal. The last axis is a
-// loop of its own, which compilers make copies of vectors where its steps are 1.
+// Calls visit(a, b) with the element offsets of both tensors, in row-major order. Shapes are equal.
+// The last axis is a loop of its own, which compilers make copies of vectors where its steps are 1.
 template <class Visit>
 void for_each_pair(const Tensor& a, const Tensor& b, Visit&& visit) {
   const int rank = a.rank();
@@ -90,11 +93,13 @@ Tensor Tensor::full(const Shape& shape, DType dtype, double value) {
   return out;
 }
 
-Tensor Tensor::view(std::shared_ptr<Storage> storage, std::int64_t offset, const Shape& shape, DType dtype) {
+Tensor Tensor::view(std::shared_ptr<Storage> storage, std::int64_t offset, const Shape& shape,
+                    DType dtype) {
   Tensor out;
   out.numel_ = shape.numel();
   if (offset < 0 || (offset + out.numel_) * size_of(dtype) > storage->bytes()) {
-    throw std::invalid_argument("[tensor] a view of shape " + shape.text() + " reaches outside its storage");
+    throw std::invalid_argument("[tensor] a view of shape " + shape.text() +
+                                " reaches outside its storage");
   }
   out.storage_ = std::move(storage);
   out.shape_ = shape;
@@ -113,7 +118,8 @@ bool Tensor::is_contiguous() const {
 }
 
 double Tensor::item() const {
-  if (numel_ != 1) throw std::invalid_argument("[item] shape " + shape_.text() + " has not exactly one element");
+  if (numel_ != 1)
+    throw std::invalid_argument("[item] shape " + shape_.text() + " has not exactly one element");
   return to_vector().front();
 }
 
@@ -121,14 +127,16 @@ std::vector<double> Tensor::to_vector() const {
   const Tensor dense = contiguous();
   std::vector<double> out(static_cast<std::size_t>(numel_));
   with_type(dtype_, [&]<class T>() {
-    std::transform(dense.data<T>(), dense.data<T>() + numel_, out.begin(), [](T x) { return static_cast<double>(x); });
+    std::transform(dense.data<T>(), dense.data<T>() + numel_, out.begin(),
+                   [](T x) { return static_cast<double>(x); });
   });
   return out;
 }
 
 Tensor Tensor::reshape(const Shape& shape) const {
   if (shape.numel() != numel_) {
-    throw std::invalid_argument("[reshape] " + shape_.text() + " has another number of elements than " + shape.text());
+    throw std::invalid_argument("[reshape] " + shape_.text() +
+                                " has another number of elements than " + shape.text());
   }
   Tensor out = contiguous();
   out.shape_ = shape;
@@ -137,7 +145,8 @@ Tensor Tensor::reshape(const Shape& shape) const {
 }
 
 Tensor Tensor::transpose(int axis0, int axis1) const {
-  const auto a = static_cast<std::size_t>(shape_.wrap(axis0)), b = static_cast<std::size_t>(shape_.wrap(axis1));
+  const auto a = static_cast<std::size_t>(shape_.wrap(axis0)),
+             b = static_cast<std::size_t>(shape_.wrap(axis1));
   Tensor out = *this;
   std::swap(out.strides_[a], out.strides_[b]);
   out.shape_ = shape_.with(axis0, shape_[axis1]).with(axis1, shape_[axis0]);
@@ -147,8 +156,8 @@ Tensor Tensor::transpose(int axis0, int axis1) const {
 Tensor Tensor::slice(int axis, std::int64_t begin, std::int64_t end) const {
   const std::int64_t extent = shape_[axis];
   if (begin < 0 || end < begin || end > extent) {
-    throw std::invalid_argument("[slice] [" + std::to_string(begin) + "," + std::to_string(end) + ") outside axis " +
-                                std::to_string(axis) + " of " + shape_.text());
+    throw std::invalid_argument("[slice] [" + std::to_string(begin) + "," + std::to_string(end) +
+                                ") outside axis " + std::to_string(axis) + " of " + shape_.text());
   }
   Tensor out = *this;
   out.offset_ += begin * stride(axis);
@@ -159,14 +168,16 @@ Tensor Tensor::slice(int axis, std::int64_t begin, std::int64_t end) const {
 
 Tensor Tensor::expand(const Shape& shape) const {
   if (broadcast(shape_, shape) != shape) {
-    throw std::invalid_argument("[expand] " + shape_.text() + " does not broadcast to " + shape.text());
+    throw std::invalid_argument("[expand] " + shape_.text() + " does not broadcast to " +
+                                shape.text());
   }
   Tensor out = *this;
   out.shape_ = shape;
   out.numel_ = shape.numel();
   out.strides_.fill(0);
   for (int i = 1; i <= rank(); ++i) {
-    if (size(-i) == shape[-i]) out.strides_[static_cast<std::size_t>(shape.rank() - i)] = stride(-i);
+    if (size(-i) == shape[-i])
+      out.strides_[static_cast<std::size_t>(shape.rank() - i)] = stride(-i);
   }
   return out;
 }
@@ -207,7 +218,8 @@ void Tensor::copy_from(const Tensor& source) const {
 void Tensor::fill(double value) const {
   with_type(dtype_, [&]<class T>() {
     T* out = data<T>();
-    for_each_pair(*this, *this, [&](std::int64_t i, std::int64_t) { out[i] = static_cast<T>(value); });
+    for_each_pair(*this, *this,
+                  [&](std::int64_t i, std::int64_t) { out[i] = static_cast<T>(value); });
   });
 }
 

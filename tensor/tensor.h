@@ -22,15 +22,18 @@ class Tensor {
   static Tensor empty(const Shape& shape, DType dtype);
   static Tensor zeros(const Shape& shape, DType dtype);
   static Tensor full(const Shape& shape, DType dtype, double value);
-  /// Copies `values` (row-major). Throws std::invalid_argument when their number is not shape.numel().
+  /// Copies `values` (row-major). Throws std::invalid_argument when their number is not
+  /// shape.numel().
   template <class T>
   static Tensor from(std::span<const T> values, const Shape& shape);
   template <class T>
   static Tensor from(const std::vector<T>& values, const Shape& shape) {
     return from(std::span<const T>(values), shape);
   }
-  /// A contiguous view of `storage` that begins `offset` elements in. Throws std::invalid_argument outside the storage.
-  static Tensor view(std::shared_ptr<Storage> storage, std::int64_t offset, const Shape& shape, DType dtype);
+  /// A contiguous view of `storage` that begins `offset` elements in. Throws std::invalid_argument
+  /// outside the storage.
+  static Tensor view(std::shared_ptr<Storage> storage, std::int64_t offset, const Shape& shape,
+                     DType dtype);
 
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
@@ -38,12 +41,15 @@ class Tensor {
   std::int64_t size(int axis) const { return shape_[axis]; }
   std::int64_t numel() const { return numel_; }
   DType dtype() const { return dtype_; }
-  std::int64_t stride(int axis) const { return strides_[static_cast<std::size_t>(shape_.wrap(axis))]; }
+  std::int64_t stride(int axis) const {
+    return strides_[static_cast<std::size_t>(shape_.wrap(axis))];
+  }
   bool is_contiguous() const;
   const std::shared_ptr<Storage>& storage() const { return storage_; }
   std::int64_t storage_offset() const { return offset_; }
 
-  /// The first element. Throws std::invalid_argument when T is not the element type. Constness is shallow, as for a span.
+  /// The first element. Throws std::invalid_argument when T is not the element type. Constness is
+  /// shallow, as for a span.
   template <class T>
   T* data() const;
   /// All elements in row-major order; the tensor must be contiguous, else std::invalid_argument.
@@ -60,11 +66,12 @@ class Tensor {
   Tensor slice(int axis, std::int64_t begin, std::int64_t end) const;
   /// A view with this (broadcast-compatible) larger shape; new or stretched axes have stride 0.
   Tensor expand(const Shape& shape) const;
-  Tensor contiguous() const;  // itself if contiguous already
-  Tensor clone() const;       // always a copy, contiguous
+  Tensor contiguous() const;     // itself if contiguous already
+  Tensor clone() const;          // always a copy, contiguous
   Tensor to(DType dtype) const;  // itself if it has that type already
 
-  /// Overwrites the elements. Throws std::invalid_argument on another shape; element types are converted.
+  /// Overwrites the elements. Throws std::invalid_argument on another shape; element types are
+  /// converted.
   void copy_from(const Tensor& source) const;
   void fill(double value) const;
 
@@ -77,7 +84,8 @@ class Tensor {
   DType dtype_ = DType::f32;
 };
 
-/// Calls function.template operator()<T>() with T = float or double. Throws std::invalid_argument, naming `op`, otherwise.
+/// Calls function.template operator()<T>() with T = float or double. Throws std::invalid_argument,
+/// naming `op`, otherwise.
 template <class Function>
 decltype(auto) dispatch(DType dtype, std::string_view op, Function&& function);
 

@@ -28,7 +28,8 @@ std::span<T> Tensor::span() const {
 
 template <class T>
 Tensor Tensor::from(std::span<const T> values, const Shape& shape) {
-  if (static_cast<std::int64_t>(values.size()) != shape.numel()) detail::throw_wrong_count(values.size(), shape);
+  if (static_cast<std::int64_t>(values.size()) != shape.numel())
+    detail::throw_wrong_count(values.size(), shape);
   Tensor out = empty(shape, dtype_of<T>());
   std::copy(values.begin(), values.end(), out.data<T>());
   return out;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/file.h"
 #include "train/measure_list.h"
@@ -13,30 +12,10 @@
 namespace holdfast {
 namespace {
 
-// Difference of accuracies a - b on the same texts, with its interval.
-struct Gain {
-  double value = 0;
-  Interval ci95;
-};
-
-Gain gain_of(const Evaluation& a, const Evaluation& b, std::span<const Sample> samples) {
+// Difference of accuracies a - b on the same texts.
+Estimate gain_of(const Evaluation& a, const Evaluation& b, std::span<const Sample> samples) {
   const PairedResult drop = paired_result(a, b, samples);
   return {drop.drop, drop.drop_ci95};
-}
-
-// Of the mean of independent quantities: the distances to the limits add in squares.
-Gain mean_of(const std::vector<Gain>& gains) {
-  const auto n = static_cast<double>(gains.size());
-  Gain mean;
-  double below = 0;
-  double above = 0;
-  for (const Gain& gain : gains) {
-    mean.value += gain.value / n;
-    below += (gain.value - gain.ci95.low) * (gain.value - gain.ci95.low);
-    above += (gain.ci95.high - gain.value) * (gain.ci95.high - gain.value);
-  }
-  mean.ci95 = {mean.value - std::sqrt(below) / n, mean.value + std::sqrt(above) / n};
-  return mean;
 }
 
 // Whether the measure makes sense on its own, at every rate that naive may choose.
@@ -158,10 +137,10 @@ AblationRun measure_against(const RunResult& run, const RunResult& naive,
   out.old_accuracy = mean_test_accuracy(run, true);
   out.new_accuracy = mean_test_accuracy(run, false);
   out.overhead = overhead_of(run, naive);
-  std::vector<Gain> gains;
+  std::vector<Estimate> gains;
   for (std::size_t t = 0; t < tasks.size(); ++t) {
     const TaskResult& task = run.tasks.at(t);
-    const Gain gain = gain_of(*task.after, *naive.tasks.at(t).after, tasks[t].test);
+    const Estimate gain = gain_of(*task.after, *naive.tasks.at(t).after, tasks[t].test);
     if (!tasks[t].old) {
       out.new_gain = gain.value;
       out.new_gain_ci95 = gain.ci95;
@@ -172,7 +151,7 @@ AblationRun measure_against(const RunResult& run, const RunResult& naive,
     out.retention += before > 0 ? task.after->accuracy / before : 1;
   }
   out.retention /= static_cast<double>(gains.size());
-  const Gain old = mean_of(gains);
+  const Estimate old = mean_of_independent(gains);
   out.old_gain = old.value;
   out.old_gain_ci95 = old.ci95;
   return out;

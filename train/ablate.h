@@ -52,7 +52,7 @@ std::size_t count_arms(const Recipe& recipe, std::int64_t seeds);
 
 /// What ablate_recipe() reads and computes of one arm: the accuracies and the differences to
 /// `naive`, with their intervals over the test texts of `tasks`. That of several old tasks' mean
-/// comes from theirs as of independent quantities [Zou & Donner 2008]. Throws std::invalid_argument
+/// is mean_of_independent(). Throws std::invalid_argument
 /// when the runs are not of these tasks.
 AblationRun measure_against(const RunResult& run, const RunResult& naive,
                             std::span<const TaskData> tasks);

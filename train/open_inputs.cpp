@@ -1,6 +1,7 @@
 // What a run stands on: its files, read and checked, and its recipe with nothing left open.
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "tensor/blas.h"
 #include "tensor/cpu.h"
@@ -11,6 +12,7 @@
 #include "train/replay.h"
 #include "train/threads.h"
 #include "train/trainer.h"
+#include "train/without_effect.h"
 
 namespace holdfast {
 
@@ -49,6 +51,7 @@ Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds) tr
     }
   }
   inputs.notices.insert(inputs.notices.begin(), choice.reason);
+  std::ranges::copy(settings_without_effect(recipe), std::back_inserter(inputs.notices));
   for (const std::string& line : inputs.notices) {
     if (hooks.notice) {
       hooks.notice(line);

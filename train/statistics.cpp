@@ -92,6 +92,18 @@ Interval newcombe_paired_interval(const PairedCounts& counts, double z) {
           drop + width(first.high - p1, p2 - second.low)};
 }
 
+Estimate mean_of_independent(std::span<const Estimate> estimates) {
+  if (estimates.empty()) throw std::invalid_argument("[mean] no estimates: give at least one");
+  const auto n = static_cast<double>(estimates.size());
+  double sum = 0, below = 0, above = 0;
+  for (const auto& [value, ci95] : estimates) {
+    sum += value;
+    below += (value - ci95.low) * (value - ci95.low);
+    above += (ci95.high - value) * (ci95.high - value);
+  }
+  return {sum / n, {(sum - std::sqrt(below)) / n, (sum + std::sqrt(above)) / n}};
+}
+
 double smallest_detectable_drop(std::int64_t correct, std::int64_t n, double z) {
   if (n <= 0 || correct < 0 || correct > n) {
     throw std::invalid_argument("[smallest drop] " + std::to_string(correct) + " correct of " +

@@ -38,6 +38,16 @@ double mcnemar_p(std::int64_t only_before, std::int64_t only_after);
 /// Throws std::invalid_argument for no items.
 Interval newcombe_paired_interval(const PairedCounts& counts, double z = kZ95);
 
+/// An estimate with its interval.
+struct Estimate {
+  double value = 0;
+  Interval ci95;
+};
+/// The mean of independent estimates: the distances from it to its limits are those of the
+/// estimates, added in squares, / n [Zou & Donner 2008, "Construction of confidence limits about
+/// effect measures", eq. 4]. Throws std::invalid_argument for none.
+Estimate mean_of_independent(std::span<const Estimate> estimates);
+
 /// The smallest drop of accuracy, in items of n, whose paired interval lies above 0 when every
 /// changed item changed for the worse (no item was gained: the most favourable case), from
 /// `correct` right before; divided by n. 1 when no drop can be shown.

@@ -59,8 +59,8 @@ ThreadChoice choose_threads(const std::vector<ThreadRate>& measured) {
     if (rate.gflops >= 0.95 * best && (choice.threads == 0 || rate.threads < choice.threads)) {
       choice.threads = rate.threads;
     }
-    choice.reason += fmt::format("{}{:.0f} on {}", choice.reason.empty() ? "" : ", ", rate.gflops,
-                                 rate.threads);
+    choice.reason +=
+        fmt::format("{}{:.0f} on {}", choice.reason.empty() ? "" : ", ", rate.gflops, rate.threads);
   }
   choice.reason = fmt::format("using {} of {} CPUs: matrix products reach {} (GFLOP/s)",
                               choice.threads, measured.back().threads, choice.reason);
@@ -73,7 +73,8 @@ ThreadChoice use_threads(int wanted) {
   }
   ThreadChoice choice;
   if (wanted > 0) {
-    choice = {wanted, {}, fmt::format("using {} thread{}, as asked", wanted, wanted == 1 ? "" : "s")};
+    choice = {
+        wanted, {}, fmt::format("using {} thread{}, as asked", wanted, wanted == 1 ? "" : "s")};
   } else if (available_cpus() == 1) {
     choice = {1, {}, "using 1 thread: there is one CPU"};
   } else {

@@ -6,6 +6,7 @@
 #include "audit/reference/random_tensor.h"
 #include "autograd/ops.h"
 #include "autograd/ops/sums.h"
+#include "base/hash.h"
 
 namespace holdfast {
 namespace {
@@ -55,11 +56,28 @@ TEST(Threads, DoNotChangeABit) {
     for (const DType dtype : {DType::f32, DType::f64}) {
       set_thread_count(1);
       const auto expected = everything(dtype);
-      for (const int threads : {1, 2, 4}) {
+      for (const int threads : {2, 3, 4, 8}) {
         set_thread_count(threads);
         EXPECT_EQ(everything(dtype), expected)
             << name_of(isa) << ' ' << name_of(dtype) << ' ' << threads;
       }
+    }
+  }
+}
+
+// The portable sets do not differ at all, and their sums are those of every machine: the constants
+// are XXH3 of all values (tests/portable/runs_test.cpp: of whole runs).
+TEST(Threads, NorDoMachinesChangeABitOfPortableNumbers) {
+  const reference::KeepMachine keep;
+  for (const Isa isa : reference::instruction_sets()) {
+    if (!is_portable(isa)) continue;
+    set_isa(isa);
+    for (const auto& [dtype, expected] : {std::pair(DType::f32, "a461b4b0ccb2046e9f27a1b518cb419c"),
+                                          {DType::f64, "a828b6c965a46c0eadb27bb64b9255e5"}}) {
+      const std::vector<double> found = everything(dtype);
+      const auto* bytes = reinterpret_cast<const char*>(found.data());
+      EXPECT_EQ(to_hex(hash128({bytes, found.size() * sizeof(double)})), expected)
+          << name_of(isa) << ' ' << name_of(dtype);
     }
   }
 }

@@ -1,5 +1,6 @@
-// The layer diagram of DESIGN.md, checked: no file includes upward, third-party headers stand behind their walls, and kernels
-// compiled for one instruction set leave no weak symbol that the linker could hand to another.
+// The layer diagram of DESIGN.md, checked: no file includes upward, third-party headers stand
+// behind their walls, and kernels compiled for one instruction set leave no weak symbol that the
+// linker could hand to another.
 #include <gtest/gtest.h>
 
 #include <array>
@@ -30,7 +31,8 @@ std::vector<Include> includes_below(const std::string& folder) {
     std::ifstream in(entry.path());
     for (std::string line; std::getline(in, line);) {
       if (!line.starts_with("#include ")) continue;
-      found.push_back({fs::relative(entry.path(), HOLDFAST_SOURCE), line.substr(10, line.find_first_of("\">", 10) - 10)});
+      found.push_back({fs::relative(entry.path(), HOLDFAST_SOURCE),
+                       line.substr(10, line.find_first_of("\">", 10) - 10)});
     }
   }
   return found;
@@ -59,10 +61,12 @@ TEST(Layers, NoIncludePointsUpward) {
 
 TEST(Layers, ThirdPartyHeadersStandInOneFile) {
   const std::map<std::string, std::set<std::string>> walls{
-      {"cblas.h", {"tensor/blas.cpp"}}, {"dnnl.h", {"tensor/blas.cpp"}}, {"omp.h", {"tensor/blas.cpp"}},
-      {"nlohmann/", {"base/json.cpp"}}, {"xxhash.h", {"base/hash.cpp"}}, {"openssl/", {"base/sha256.cpp"}}};
+      {"cblas.h", {"tensor/blas.cpp"}}, {"dnnl.h", {"tensor/blas.cpp"}},
+      {"omp.h", {"tensor/blas.cpp"}},   {"nlohmann/", {"base/json.cpp"}},
+      {"xxhash.h", {"base/hash.cpp"}},  {"openssl/", {"base/sha256.cpp"}}};
   std::set<std::string> icu_files;
-  for (const char* folder : {"base", "tensor", "autograd", "nn", "tokenizer", "train", "audit", "cli"}) {
+  for (const char* folder :
+       {"base", "tensor", "autograd", "nn", "tokenizer", "train", "audit", "cli"}) {
     for (const auto& [file, header] : includes_below(folder)) {
       if (header.starts_with("unicode/")) icu_files.insert(file.string());
       for (const auto& [prefix, files] : walls) {
@@ -79,14 +83,16 @@ TEST(Layers, KernelObjectsHoldNoWeakSymbols) {
   std::istringstream objects(HOLDFAST_KERNEL_OBJECTS);
   int files = 0;
   for (std::string object; std::getline(objects, object, '|'); ++files) {
-    const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(("nm -C '" + object + "'").c_str(), "r"), pclose);
+    const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(("nm -C '" + object + "'").c_str(), "r"),
+                                                     pclose);
     ASSERT_NE(pipe, nullptr);
     std::array<char, 4096> line{};
     int symbols = 0;
     while (std::fgets(line.data(), line.size(), pipe.get()) != nullptr) {
       const std::string text(line.data());
       ++symbols;
-      if (text.find(" DW.ref.") != std::string::npos) continue;  // a sanitised build's pointer to a routine: data, no code
+      if (text.find(" DW.ref.") != std::string::npos)
+        continue;  // a sanitised build's pointer to a routine: data, no code
       EXPECT_EQ(text.find(" W "), std::string::npos) << object << ": " << text;
       EXPECT_EQ(text.find(" V "), std::string::npos) << object << ": " << text;
     }

@@ -9,8 +9,8 @@
 #include "base/parallel.h"
 #include "tensor/random.h"
 #include "tests/reference/expect_error.h"
-#include "tests/train/arena_fixture.h"
 #include "tests/reference/golden_json.h"
+#include "tests/train/arena_fixture.h"
 
 namespace holdfast {
 namespace {

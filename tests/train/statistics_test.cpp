@@ -39,6 +39,20 @@ TEST(Statistics, McNemarEqualsScipysBinomialTest) {
   }
 }
 
+// n equal intervals v -+ h have the mean v -+ h / sqrt(n); each side goes by its own distances.
+TEST(Statistics, MeanOfIndependentEstimatesAddsDistancesInSquares) {
+  const Estimate equal = mean_of_independent(std::vector<Estimate>(9, {0.3, {0, 0.9}}));
+  EXPECT_NEAR(equal.value, 0.3, 1e-15);
+  EXPECT_NEAR(equal.ci95.low, 0.2, 1e-15);
+  EXPECT_NEAR(equal.ci95.high, 0.5, 1e-15);
+  const Estimate skewed =
+      mean_of_independent(std::vector<Estimate>{{0.5, {0.2, 0.55}}, {-0.1, {-0.5, 0.02}}});
+  EXPECT_NEAR(skewed.ci95.low, 0.2 - 0.5 / 2, 1e-15);
+  EXPECT_NEAR(skewed.ci95.high, 0.2 + 0.13 / 2, 1e-15);
+  expect_error<std::invalid_argument>("no estimates", "at least one",
+                                      [] { mean_of_independent({}); });
+}
+
 // Newcombe 1998, "Improved confidence intervals for the difference between binomial proportions
 // based on paired data", table of examples, method 10.
 TEST(Statistics, NewcombeIntervalEqualsThePaper) {

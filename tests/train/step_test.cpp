@@ -19,9 +19,7 @@ class StepTest : public testing::Test {
     inputs_.model.set_dropout(0.1);
   }
 
-  std::vector<SamplePool> pools() const {
-    return {pool("medical", 1), pool("news", 0)};
-  }
+  std::vector<SamplePool> pools() const { return {pool("medical", 1), pool("news", 0)}; }
   SamplePool pool(const char* task, std::size_t index) const {
     return {.task = task, .samples = inputs_.tasks[index].train};
   }
@@ -141,8 +139,7 @@ TEST_F(StepTest, NamesTheTextsOfABrokenBatch) {
 TEST_F(StepTest, RefusesPoolsThatCannotTrain) {
   Model model = inputs_.model.clone();
   EXPECT_THROW(TrainingStep(model, recipe_, std::vector<SamplePool>{}), std::invalid_argument);
-  EXPECT_THROW(TrainingStep(model, recipe_, {pool("law", 0)}, {}),
-               std::invalid_argument);
+  EXPECT_THROW(TrainingStep(model, recipe_, {pool("law", 0)}, {}), std::invalid_argument);
   EXPECT_THROW(TrainingStep(model, recipe_, {pool("medical", 1)}, {}),
                std::invalid_argument);  // a share of old texts, and no old texts
 }
