@@ -68,7 +68,7 @@ TEST(Selection, ChoosesWhatAnExhaustiveSearchChooses) {
       chosen.push_back(static_cast<std::int64_t>(i));
     EXPECT_EQ(indices(selected), chosen) << "count " << chosen.size();
     for (const Selected& s : selected) {
-      EXPECT_NEAR(s.score, scores[static_cast<std::size_t>(s.index)], 1e-9);
+      EXPECT_NEAR(s.score, scores[static_cast<std::size_t>(s.index)], 1e-12);
       EXPECT_FALSE(s.reason.empty());
     }
   }

@@ -51,7 +51,7 @@ TEST(Tfidf, RowsEqualScikitLearns) {
     for (const TermWeight& t : rows[static_cast<std::int64_t>(d)]) weights[t.term] = t.weight;
     ASSERT_EQ(weights.size(), expected[d].items().size());
     for (const auto& [word, weight] : expected[d].items()) {
-      EXPECT_NEAR(weights[words.id(word)], weight.as_double(), 1e-9) << d << " " << word;
+      EXPECT_NEAR(weights[words.id(word)], weight.as_double(), 1e-12) << d << " " << word;
     }
   }
 }
@@ -64,7 +64,7 @@ TEST(Tfidf, ScoresEqualScikitLearns) {
   const std::vector<double> scores = Tfidf(old_texts, new_texts).scores(old_texts, new_texts);
   const std::vector<double> expected = numbers(golden.at("scores"));
   ASSERT_EQ(scores.size(), expected.size());
-  for (std::size_t d = 0; d < scores.size(); ++d) EXPECT_NEAR(scores[d], expected[d], 1e-9) << d;
+  for (std::size_t d = 0; d < scores.size(); ++d) EXPECT_NEAR(scores[d], expected[d], 1e-12) << d;
 }
 
 TEST(Tfidf, RowsOfWordsAreSortedAcrossBlocks) {
