@@ -22,7 +22,8 @@ std::vector<audit::Case> all_cases(bool exhaustive) {
   for (const auto family :
        {audit::random_cases, audit::operation_cases, audit::fused_cases, audit::model_cases,
         audit::loss_cases, audit::penalty_cases, audit::optimizer_cases, audit::schedule_cases,
-        audit::estimator_cases, audit::selection_cases, audit::metric_cases, audit::merge_cases}) {
+        audit::estimator_cases, audit::selection_cases, audit::statistics_cases,
+        audit::metric_cases, audit::merge_cases}) {
     std::vector<audit::Case> some = family();
     std::move(some.begin(), some.end(), std::back_inserter(cases));
   }

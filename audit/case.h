@@ -30,6 +30,19 @@ class Family {
   void gradient(Check row, std::function<double()> error) {
     add(std::move(row), AuditScope::gradients, std::move(error));
   }
+  /// A formula's row, member by member.
+  void row(std::string name, std::string equation, std::string source, std::string against,
+           std::string covers, double bound, std::function<double()> error,
+           std::string unit = "relative") {
+    formula({.name = std::move(name),
+             .equation = std::move(equation),
+             .source = std::move(source),
+             .against = std::move(against),
+             .covers = std::move(covers),
+             .unit = std::move(unit),
+             .bound = bound},
+            std::move(error));
+  }
   std::vector<Case> take() { return std::move(cases_); }
 
  private:
@@ -85,6 +98,7 @@ std::vector<Case> optimizer_cases();
 std::vector<Case> schedule_cases();
 std::vector<Case> estimator_cases();
 std::vector<Case> selection_cases();
+std::vector<Case> statistics_cases();
 std::vector<Case> metric_cases();
 std::vector<Case> merge_cases();
 std::vector<Case> random_cases();

@@ -274,41 +274,30 @@ double byte_budgets() {
 
 std::vector<Case> selection_cases() {
   Family family("selection");
-  const auto row = [&](std::string name, std::string equation, std::string source,
-                       std::string against, std::string covers, double bound,
-                       std::function<double()> error, std::string unit) {
-    family.formula({.name = std::move(name),
-                    .equation = std::move(equation),
-                    .source = std::move(source),
-                    .against = std::move(against),
-                    .covers = std::move(covers),
-                    .unit = std::move(unit),
-                    .bound = bound},
-                   std::move(error));
-  };
   const std::string selection = "train/selection.h: ";
-  row("TF-IDF, similarity",
-      "(1 + ln tf)(ln((1+n)/(1+df)) + 1), rows of length 1; cos to the mean row",
-      "Salton & Buckley 1988; scikit-learn", "dense rows from counts, 51 texts",
-      "train/tfidf.h: Tfidf", 1e-14, tfidf_rows, "relative");
-  row("TF-IDF, choice", "argmax r s(d) - (1-r) max cos(d, c) within each class",
-      "Carbonell & Goldstein 1998", "exhaustive search, four settings", selection + "select_tfidf",
-      1e-14, tfidf_choice, "absolute");
-  row("maximal marginal relevance", "argmax (1-v) s(d) - v max cos(d, c)",
-      "Carbonell & Goldstein 1998", "exhaustive search with costs, four diversities",
-      "train/marginal_relevance.h: marginal_relevance", 1e-14, relevance, "absolute");
-  row("herding", "argmin ||mu - (phi(x) + sum phi(p_j)) / k||", "Rebuffi et al. 2017, alg. 4",
-      "every candidate's distance anew", "train/herding.h: select_herding", 0, herding, "exact");
-  row("class quotas", "equal parts as far as they last", "Rebuffi et al. 2017",
-      "round robin, every amount", selection + "class_quota", 0, quotas, "exact");
-  row("random, reservoir, balanced", "every text with probability M / n (of its class)",
-      "Vitter 1985, alg. R", "shares of 4,000 draws",
-      selection + "select_random, " + selection + "select_reservoir, " + selection +
-          "select_balanced",
-      4.5, draws, "standard errors");
-  row("budgets of bytes", "text after text as far as it fits", "definition",
-      "by hand, and nothing more would fit", selection + "class_shares, " + selection + "Budget", 0,
-      byte_budgets, "exact");
+  family.row("TF-IDF, similarity",
+             "(1 + ln tf)(ln((1+n)/(1+df)) + 1), rows of length 1; cos to the mean row",
+             "Salton & Buckley 1988; scikit-learn", "dense rows from counts, 51 texts",
+             "train/tfidf.h: Tfidf", 1e-14, tfidf_rows, "relative");
+  family.row("TF-IDF, choice", "argmax r s(d) - (1-r) max cos(d, c) within each class",
+             "Carbonell & Goldstein 1998", "exhaustive search, four settings",
+             selection + "select_tfidf", 1e-14, tfidf_choice, "absolute");
+  family.row("maximal marginal relevance", "argmax (1-v) s(d) - v max cos(d, c)",
+             "Carbonell & Goldstein 1998", "exhaustive search with costs, four diversities",
+             "train/marginal_relevance.h: marginal_relevance", 1e-14, relevance, "absolute");
+  family.row("herding", "argmin ||mu - (phi(x) + sum phi(p_j)) / k||",
+             "Rebuffi et al. 2017, alg. 4", "every candidate's distance anew",
+             "train/herding.h: select_herding", 0, herding, "exact");
+  family.row("class quotas", "equal parts as far as they last", "Rebuffi et al. 2017",
+             "round robin, every amount", selection + "class_quota", 0, quotas, "exact");
+  family.row("random, reservoir, balanced", "every text with probability M / n (of its class)",
+             "Vitter 1985, alg. R", "shares of 4,000 draws",
+             selection + "select_random, " + selection + "select_reservoir, " + selection +
+                 "select_balanced",
+             4.5, draws, "standard errors");
+  family.row("budgets of bytes", "text after text as far as it fits", "definition",
+             "by hand, and nothing more would fit",
+             selection + "class_shares, " + selection + "Budget", 0, byte_budgets, "exact");
   return family.take();
 }
 

@@ -16,6 +16,15 @@ namespace {
 
 thread_local bool inside_loop = false;
 
+// Lets the other thread of a core go on while this one waits.
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 // One loop at a time; workers take chunks from an atomic counter and spin a little before they
 // sleep, as the loops of a training step follow each other within microseconds.
 class Pool {
@@ -49,7 +58,7 @@ class Pool {
     wake_.notify_all();
     take_chunks();
     for (int spin = 0; busy_.load(std::memory_order_acquire) != 0; ++spin) {
-      if (spin > kSpins) std::this_thread::yield();
+      spin > kSpins ? std::this_thread::yield() : pause();
     }
     if (error_) std::rethrow_exception(error_);
   }
@@ -78,6 +87,7 @@ class Pool {
     for (;;) {
       for (int spin = 0; spin < kSpins && generation_.load(std::memory_order_acquire) == seen;
            ++spin) {
+        pause();
       }
       if (generation_.load(std::memory_order_acquire) == seen) {
         std::unique_lock lock(mutex_);

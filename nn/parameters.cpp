@@ -34,6 +34,11 @@ void ParameterArena::allocate(DType dtype) {
   };
   values_ = zeros();
   grads_ = zeros();
+  for (const NamedSlice& slice : slices_) {  // embeddings: rows of words that no text has
+    if (slice.layer == 0)
+      grads_.storage()->expect_sparse(slice.offset * size_of(dtype),
+                                      (slice.offset + slice.size) * size_of(dtype));
+  }
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     parameters_[i].value = Tensor::view(values_.storage(), offsets_[i], shapes_[i], dtype);
     parameters_[i].grad = Tensor::view(grads_.storage(), offsets_[i], shapes_[i], dtype);

@@ -1,6 +1,7 @@
 #include "tensor/storage.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -138,6 +139,12 @@ std::shared_ptr<Storage> Storage::zeros(std::int64_t bytes) {
                                      munmap(p, size);
                                      pool().discount(block);
                                    }));
+}
+
+void Storage::expect_sparse(std::int64_t begin, std::int64_t end) const {
+  const std::int64_t page = sysconf(_SC_PAGESIZE), first = (begin + page - 1) / page * page,
+                     last = std::min(end, bytes_) / page * page;
+  if (first < last) madvise(data_ + first, static_cast<std::size_t>(last - first), MADV_NOHUGEPAGE);
 }
 
 Storage::Storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner)

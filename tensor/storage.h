@@ -32,6 +32,9 @@ class Storage {
   /// All zeros, from the system and back to it, for what lives long: pages take time and memory
   /// when they are first written. Counts in full. Throws as above.
   static std::shared_ptr<Storage> zeros(std::int64_t bytes);
+  /// Of zeros(), before anything is written: much of bytes [begin, end) may never be. Small pages
+  /// there, so that what is not takes no memory.
+  void expect_sparse(std::int64_t begin, std::int64_t end) const;
   /// Memory of someone else's, kept alive by `owner`; may be read-only (a mapped file).
   Storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner);
   ~Storage();

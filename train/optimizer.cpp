@@ -98,13 +98,27 @@ double clip_factor(double norm, double max_norm) {
   return max_norm == 0 ? 1.0 : std::min(1.0, max_norm / (norm + 1e-6));
 }
 
+namespace {
+
+// Of embeddings much stays zero: the rows of words that no text has.
+Tensor moment(std::int64_t numel, DType dtype, std::span<const UpdateRange> ranges) {
+  const std::shared_ptr<Storage> zeros = Storage::zeros(numel * size_of(dtype));
+  for (const UpdateRange& range : ranges) {
+    if (range.layer == 0)
+      zeros->expect_sparse(range.begin * size_of(dtype), range.end * size_of(dtype));
+  }
+  return Tensor::view(zeros, 0, {numel}, dtype);
+}
+
+}  // namespace
+
 AdamW::AdamW(std::int64_t numel, DType dtype, std::vector<UpdateRange> ranges,
              const AdamWOptions& options)
     : ranges_(std::move(ranges)),
       steps_(ranges_.size(), 0),
       options_(options),
-      m_(Tensor::zeros({numel}, dtype)),
-      v_(Tensor::zeros({numel}, dtype)) {
+      m_(moment(numel, dtype, ranges_)),
+      v_(moment(numel, dtype, ranges_)) {
   const auto is_beta = [](double beta) { return beta >= 0 && beta < 1; };
   if (!is_beta(options.beta1) || !is_beta(options.beta2) || !(options.epsilon > 0)) {
     throw std::invalid_argument("[adamw] betas must be in [0, 1) and epsilon above 0");

@@ -29,24 +29,48 @@ struct Operands {
   }
 };
 
-// kCount vectors -> one of their sums: halves of two vectors are swapped and added until a lane is
-// left of each; lane i is the sum of vector i.
-template <int kCount, class T>
+// kCount vectors, each of blocks of kWidth partial sums -> one vector; lane i of it is the sum of
+// vector i. Halves of the blocks of two vectors are swapped and added; what is left of one vector
+// is added within.
+template <int kCount, int kWidth, class T>
 [[gnu::always_inline]] inline void sum_each(Lanes<T>* v) {
-  constexpr int W = kLanes<T>, kHalf = kCount / 2;
-  Places<T> low{}, high{};
+  constexpr int W = kLanes<T>, kHalf = kWidth / 2;
+  if constexpr (kWidth > 1) {
+    Places<T> low{}, high{};
 #pragma GCC unroll 16
-  for (int j = 0; j < W; ++j) {
-    const int from = (j & kHalf) != 0 ? W : 0, block = j / kCount * kCount + j % kHalf;
-    low[j] = from + block;
-    high[j] = from + block + kHalf;
-  }
+    for (int j = 0; j < W; ++j) {
+      const int pair = (j & kHalf) != 0 ? W + j / kWidth * kWidth : j / kWidth * kWidth;
+      const int first = (kCount > 1 ? pair : j / kHalf * kWidth % W) + j % kHalf;
+      low[j] = first;
+      high[j] = first + kHalf;
+    }
+    constexpr int kLeft = kCount > 1 ? kCount / 2 : 1;
 #pragma GCC unroll 16
-  for (int i = 0; i < kHalf; ++i) {
-    const Lanes<T> a = v[i], b = v[i + kHalf];
-    v[i] = __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+    for (int i = 0; i < kLeft; ++i) {
+      const Lanes<T> a = v[i], b = v[kCount > 1 ? i + kLeft : i];
+      v[i] = __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+    }
+    sum_each<kLeft, kHalf, T>(v);
   }
-  if constexpr (kHalf > 1) sum_each<kHalf, T>(v);
+}
+
+// The number of vectors that n are added up as: a power of two.
+constexpr int group_of(int n, int most) {
+  int size = 1;
+  while (size < n && size < most) size *= 2;
+  return size;
+}
+
+// totals[i] = sum of the lanes of sum[i], i < kSums, a register's worth at a time.
+template <int kSums, class T>
+[[gnu::always_inline]] inline void add_up(const Lanes<T>* sum, T* totals) {
+  constexpr int W = kLanes<T>, kGroup = group_of(kSums, W);
+  Lanes<T> group[kGroup];
+#pragma GCC unroll 16
+  for (int i = 0; i < kGroup; ++i) group[i] = i < kSums ? sum[i] : Lanes<T>{};
+  sum_each<kGroup, W, T>(group);
+  store(totals, group[0]);
+  if constexpr (kSums > W) add_up<kSums - W, T>(sum + W, totals + W);
 }
 
 template <int kRows, int kColumns, class T>
@@ -65,23 +89,20 @@ template <int kRows, int kColumns, class T>
       for (int r = 0; r < kRows; ++r) sum[r * kColumns + c] += x[r] * w;
     }
   }
+  alignas(kVectorBytes) T totals[(kSums + W - 1) / W * W];
+  add_up<kSums>(sum, totals);
+  for (; k < o.depth; ++k) {
 #pragma GCC unroll 32
-  for (int first = 0; first < kSums; first += W) {
-    Lanes<T> group[W];
-#pragma GCC unroll 16
-    for (int i = 0; i < W; ++i) group[i] = first + i < kSums ? sum[first + i] : Lanes<T>{};
-    sum_each<W, T>(group);
-    alignas(kVectorBytes) T totals[W];
-    store(totals, group[0]);
-#pragma GCC unroll 16
-    for (int i = 0; i < W; ++i) {
-      if (first + i >= kSums) break;
-      const int r = (first + i) / kColumns, c = (first + i) % kColumns;
-      T total = totals[i];
-      for (std::int64_t rest = k; rest < o.depth; ++rest)
-        total += o.x[r * o.ldx + rest] * o.W[c * o.ldw + rest];
-      T& y = o.y[r * o.ldy + c];
-      y = o.add ? y + total : total;
+    for (int i = 0; i < kSums; ++i)
+      totals[i] += o.x[i / kColumns * o.ldx + k] * o.W[i % kColumns * o.ldw + k];
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; ++r) {
+    T* y = o.y + r * o.ldy;
+#pragma GCC unroll 4
+    for (int c = 0; c < kColumns; ++c) {
+      const T total = totals[r * kColumns + c];
+      y[c] = o.add ? y[c] + total : total;
     }
   }
 }

@@ -12,6 +12,9 @@ constexpr std::int64_t kBlock =
 float square_root(float x) { return __builtin_sqrtf(x); }
 double square_root(double x) { return __builtin_sqrt(x); }
 
+std::uint32_t bits_of(float x) { return __builtin_bit_cast(std::uint32_t, x); }
+std::uint64_t bits_of(double x) { return __builtin_bit_cast(std::uint64_t, x); }
+
 // Sum of term(i), i < n: lane j takes i = j, j + 16, ...; lanes are added in order.
 template <class Term>
 double lane_sum(std::int64_t n, Term term) {
@@ -91,11 +94,35 @@ void adamw_with(const AdamWStep& step, Gradient gradient, T* __restrict theta, T
   }
 }
 
+// Whether all elements are +0, bit for bit.
+template <class T>
+bool all_zero(const T* x, std::int64_t n) {
+  auto any = bits_of(T{0});
+  for (std::int64_t i = 0; i < n; ++i) any |= bits_of(x[i]);
+  return any == 0;
+}
+
+// Where gradient and moments are zero, as in the rows of words that no text has had, m and v stay
+// so and theta only decays: the same bits as the formula's, and memory that was never written stays
+// so.
 template <class T>
 void adamw_clipped(const AdamWStep& step, T clip, T* theta, const T* gradient, T* m, T* v,
                    std::int64_t n) {
-  const auto clipped = [=](std::int64_t i, T) { return clip * gradient[i]; };
-  adamw_with(step, clipped, theta, m, v, n);
+  constexpr std::int64_t kPage = 4096 / sizeof(T);
+  const T decay = static_cast<T>(step.decay);
+  for (std::int64_t begin = 0; begin < n; begin += kPage) {
+    const std::int64_t count = n - begin < kPage ? n - begin : kPage;
+    T* x = theta + begin;
+    const T* g = gradient + begin;
+    if (all_zero(g, count) && all_zero(m + begin, count) && all_zero(v + begin, count)) {
+      if (decay != 1) {
+        for (std::int64_t i = 0; i < count; ++i) x[i] = decay * x[i];
+      }
+      continue;
+    }
+    const auto clipped = [=](std::int64_t i, T) { return clip * g[i]; };
+    adamw_with(step, clipped, x, m + begin, v + begin, count);
+  }
 }
 
 template <class T>

@@ -56,8 +56,11 @@ TEST(Fisher, EqualsPerSampleGradientsOfTorchFunc) {
   Model model = Model::load(kGolden / "bert_erf", DType::f64);
   for (const ImportanceKind kind : {ImportanceKind::true_fisher, ImportanceKind::empirical}) {
     for (const std::int64_t batch_size : {1, 3, 32}) {
-      const Importance fisher = measure_importance(model, model.heads().front(), samples,
-                                                   {.kind = kind, .batch_size = batch_size});
+      ImportanceOptions options;
+      options.kind = kind;
+      options.batch_size = batch_size;
+      const Importance fisher =
+          measure_importance(model, model.heads().front(), samples, options);
       const std::string kinds = std::string(name_of(kind)) + ".";
       const std::string task = model.heads().front().task;
       for (const NamedSlice& slice : model.arena().slices()) {

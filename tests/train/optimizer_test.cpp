@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "audit/reference/instruction_sets.h"
+#include "audit/reference/random_tensor.h"
 #include "base/parallel.h"
 #include "tensor/random.h"
 #include "tests/reference/expect_error.h"
@@ -250,6 +252,45 @@ TEST(AdamW, RefusesNonsense) {
     });
   }
   EXPECT_EQ(optimizer.steps(), 0);
+}
+
+std::vector<std::pair<Isa, DType>> everywhere() {
+  std::vector<std::pair<Isa, DType>> out;
+  for (const Isa isa : reference::instruction_sets()) {
+    for (const DType dtype : {DType::f32, DType::f64}) out.emplace_back(isa, dtype);
+  }
+  return out;
+}
+
+// Rows that no gradient has reached only decay, and by the same bits as beside one that has: in
+// pages of zeros and in those with a single other element.
+TEST(AdamW, WhatNoGradientReachedOnlyDecaysBitForBit) {
+  const reference::KeepMachine keep;
+  for (const auto [isa, dtype] : everywhere()) {
+    set_isa(isa);
+    constexpr std::int64_t n = 5000;
+    const Tensor theta = reference::random_tensor({n}, 1, -1, 1, dtype), start = theta.clone();
+    const Tensor gradient = Tensor::zeros({n}, dtype);
+    AdamW optimizer(n, dtype, {{.begin = 0, .end = n, .learning_rate = 0.1, .weight_decay = 0.2}},
+                    {});
+    gradient.slice(0, 3000, 3001).fill(0.5);
+    std::vector<double> expected = start.to_vector();
+    for (int step = 0; step < 3; ++step) {
+      if (step == 2) gradient.fill(0);  // moments are not zero any more: 3000 goes on
+      optimizer.step(theta, gradient, 1, 1, {});
+      for (double& x : expected) {
+        x = dtype == DType::f32 ? static_cast<float>(1 - 0.1 * 0.2) * static_cast<float>(x)
+                                : (1 - 0.1 * 0.2) * x;
+      }
+    }
+    const std::vector<double> found = theta.to_vector();
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (i != 3000) ASSERT_EQ(found[i], expected[i]) << i;
+    }
+    EXPECT_LT(found[3000], start.to_vector()[3000] - 0.25);
+    EXPECT_EQ(optimizer.first_moment().to_vector()[2999], 0);
+    EXPECT_NE(optimizer.first_moment().to_vector()[3000], 0);
+  }
 }
 
 }  // namespace
