@@ -34,6 +34,7 @@ class Golden {
   }
 
   bool has(const std::string& name) const { return file_.find(name) != nullptr; }
+  Tensor ints(const std::string& name) const { return file_.read(*file_.find(name), DType::i32); }
   std::vector<double> values(const std::string& name) const {
     return file_.read(*file_.find(name), DType::f64).to_vector();
   }
@@ -54,7 +55,6 @@ class Golden {
   Tensor labels;
 
  private:
-  Tensor ints(const std::string& name) const { return file_.read(*file_.find(name), DType::i32); }
   SafetensorsFile file_;
 };
 
