@@ -4,7 +4,8 @@
 Draws lines by seed from all arithmetic of kernels and formulas, spread over tensor, autograd, nn and train and over their
 files; on each it flips a sign, swaps * and /, drops a term or a factor, or changes a constant; builds the folder's tests and
 `holdfast` in a copy of HEAD (build-mutants/tree) and runs both. A mutant is killed when a test fails, dies or exceeds its time
-limit. One that does not compile is drawn anew. Nothing of the working tree is touched.
+limit. One that the compiler refuses, with warnings as errors as in .ci/run, is drawn anew. Nothing of the working tree is
+touched.
 
     scripts/mutate.py [--seed 1] [--count 72] [--limit N] [--retry] [--markdown FILE] [--list]
 
@@ -172,7 +173,7 @@ def prepare(jobs):
     """Configures and builds once; the unchanged tree must pass. Returns the times of the programs and the audit's covers."""
     digest, state = sync(), WORK / "baseline.json"
     if not (BUILD / "build.ninja").exists():
-        subprocess.run(["cmake", "-S", str(TREE), "-B", str(BUILD), "-G", "Ninja"], check=True)
+        subprocess.run(["cmake", "-S", str(TREE), "-B", str(BUILD), "-G", "Ninja", "-DHOLDFAST_WERROR=ON"], check=True)
     if state.exists() and json.loads(state.read_text())["tree"] == digest:
         return json.loads(state.read_text())
     names = ["base", *SHARES]
