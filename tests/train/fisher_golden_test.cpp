@@ -38,9 +38,8 @@ std::vector<double> rows_read(const Golden& golden, const std::string& name, con
   std::vector<double> out;
   double left = 0;
   for (const double f : fisher.to_vector()) left += f;
-  for (const double row : golden.values("rows." + name)) {
-    const auto r = static_cast<std::int64_t>(row);
-    for (const double f : fisher.slice(0, r, r + 1).to_vector()) {
+  for (const std::int32_t row : golden.ints("rows." + name).span<std::int32_t>()) {
+    for (const double f : fisher.slice(0, row, row + 1).to_vector()) {
       out.push_back(f);
       left -= f;
     }
