@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
 
-.PHONY: all deps demo test asan tsan aarch64 check benchmarks bench bench-peers bench-scaling bench-selection minilm format install clean
+.PHONY: all deps demo test asan tsan aarch64 mutants check benchmarks bench bench-peers bench-scaling bench-selection minilm format install clean
 .DEFAULT_GOAL := all
 
 all: $(BUILD)/build.ninja
@@ -38,6 +38,10 @@ sanitized: deps
 # That numerics = "portable" gives the same bits on AArch64, under QEMU (docs/numerics.md).
 aarch64: $(BUILD)/build.ninja
 	@scripts/aarch64.sh $(BUILD) $(JOBS)
+
+# That a wrong formula fails a test and `holdfast audit` (docs/mutants.md): an hour, resumed where it stopped. ARGS: --seed N, --count N.
+mutants: deps
+	@scripts/mutate.py --jobs $(JOBS) $(ARGS)
 
 check:
 	@.ci/run
@@ -76,4 +80,4 @@ install: all
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	@rm -rf build build-asan build-tsan build-aarch64
+	@rm -rf build build-asan build-tsan build-aarch64 build-mutants
