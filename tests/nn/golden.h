@@ -38,7 +38,6 @@ class Golden {
   std::vector<double> values(const std::string& name) const {
     return file_.read(*file_.find(name), DType::f64).to_vector();
   }
-  Tensor ints(const std::string& name) const { return file_.read(*file_.find(name), DType::i32); }
   const std::string& metadata(const std::string& key) const { return file_.metadata().at(key); }
 
   /// Mean cross entropy of the model's first head on the batch; the logits go to `logits` when it
