@@ -29,14 +29,14 @@ template <class... Rest>
   return horner(x, p * x + next, rest...);
 }
 
-/// 2^n for n in [-1022, 1023].
-[[gnu::always_inline]] inline double power_of_two(std::int64_t n) {
-  return __builtin_bit_cast(double, static_cast<std::uint64_t>(n + 1023) << 52);
+/// 2^n for n in [-1022, 1023], modulo 2^64.
+[[gnu::always_inline]] inline double power_of_two(std::uint64_t n) {
+  return __builtin_bit_cast(double, (n + 1023) << 52);
 }
 
-/// The integer that kRound + n holds.
-[[gnu::always_inline]] inline std::int64_t integer_of(double rounded) {
-  return __builtin_bit_cast(std::int64_t, rounded) - __builtin_bit_cast(std::int64_t, kRound);
+/// The integer that kRound + n holds, modulo 2^64: of a NaN, some number.
+[[gnu::always_inline]] inline std::uint64_t integer_of(double rounded) {
+  return __builtin_bit_cast(std::uint64_t, rounded) - __builtin_bit_cast(std::uint64_t, kRound);
 }
 
 /// exp(r) - 1 for |r| <= ln(2)/2: the Taylor polynomial of degree 13, whose remainder is below
@@ -56,9 +56,9 @@ template <class... Rest>
   const double rounded = x * kLog2E + kRound, n = rounded - kRound;
   const double r = (x - n * kLn2High) - n * kLn2Low;
   const double p = small_expm1(r) + 1.0;
-  const std::int64_t k = integer_of(rounded);
+  const std::uint64_t k = integer_of(rounded);
   // floor(k / 2) by an unsigned shift: AVX2 has no signed one of 64 bits.
-  const auto half = static_cast<std::int64_t>(static_cast<std::uint64_t>(k + 2048) >> 1) - 1024;
+  const std::uint64_t half = ((k + 2048) >> 1) - 1024;
   return p * power_of_two(half) * power_of_two(k - half);
 }
 

@@ -53,7 +53,7 @@ struct Case {
 
 TEST(Elementary, IsAsAccurateAsStated) {
   const std::vector<double> special = {0.0,    -0.0,    kInf,  -kInf, std::nan(""),
-                                       5e-324, -5e-324, 1e308, -1e308};
+                                       -std::nan(""), 5e-324, -5e-324, 1e308, -1e308};
   const auto with = [&](std::vector<double> x) {
     x.insert(x.end(), special.begin(), special.end());
     return x;
