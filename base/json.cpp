@@ -4,6 +4,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "base/sort_key.h"
 #include "base/utf8.h"
 
 namespace holdfast {
@@ -192,17 +193,16 @@ class Json::Builder {
   }
 
   void refuse_duplicates(const Object& members) const {
-    std::vector<const std::string*> names;
+    std::vector<SortKey> names;
     names.reserve(members.size());
     for (const auto& member : members) {
-      names.push_back(&member.first);
+      names.emplace_back(member.first);
     }
-    const auto less = [](const auto* a, const auto* b) { return *a < *b; };
-    const auto equal = [](const auto* a, const auto* b) { return *a == *b; };
-    std::sort(names.begin(), names.end(), less);
-    const auto twice = std::adjacent_find(names.begin(), names.end(), equal);
+    std::sort(names.begin(), names.end());
+    const auto twice = std::adjacent_find(names.begin(), names.end());
     if (twice != names.end()) {
-      throw open_.back().error("has the key " + utf8::printable(Json(**twice).dump()) + " twice");
+      throw open_.back().error("has the key " + utf8::printable(Json(twice->text()).dump()) +
+                               " twice");
     }
   }
 

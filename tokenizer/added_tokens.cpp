@@ -8,8 +8,8 @@
 namespace holdfast {
 namespace {
 
-std::vector<std::pair<std::string, std::int32_t>> entries(const std::vector<AddedToken>& tokens) {
-  std::vector<std::pair<std::string, std::int32_t>> out;
+Trie::Entries entries(const std::vector<AddedToken>& tokens) {
+  Trie::Entries out;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     out.emplace_back(tokens[i].content, static_cast<std::int32_t>(i));
   }

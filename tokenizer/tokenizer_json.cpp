@@ -131,19 +131,26 @@ void read_added_tokens(const Json& root, Vocabulary& vocabulary) {
   if (list == nullptr || list->is_null()) {
     return;
   }
-  std::unordered_map<std::string, std::int32_t> ids;
+  constexpr std::int32_t kUnknown = -1;
+  std::unordered_map<std::string_view, std::int32_t> ids;  // of the contents that are listed
+  for (const Json& entry : list->array()) {
+    ids.emplace(entry.at("content").as_string(), kUnknown);
+  }
   for (std::size_t i = 0; i < vocabulary.tokens.size(); ++i) {
-    if (!vocabulary.is_outside[i]) {
-      ids.emplace(vocabulary.tokens[i], static_cast<std::int32_t>(i));
+    const auto listed = ids.find(vocabulary.tokens[i]);
+    if (listed != ids.end() && !vocabulary.is_outside[i]) {
+      listed->second = static_cast<std::int32_t>(i);
     }
   }
   const auto limit = static_cast<std::int64_t>(vocabulary.tokens.size() + list->array().size());
   for (const Json& entry : list->array()) {
     const AddedToken token = read_added_token(entry, limit);
-    const auto [known, is_new] = ids.emplace(token.content, token.id);
-    if (known->second != token.id) {
-      throw entry.at("id").error(fmt::format("is {}, but \"{}\" has id {} already", token.id,
-                                             token.content, known->second));
+    std::int32_t& known = ids.at(token.content);
+    const bool is_new = known == kUnknown;
+    known = is_new ? token.id : known;
+    if (known != token.id) {
+      throw entry.at("id").error(
+          fmt::format("is {}, but \"{}\" has id {} already", token.id, token.content, known));
     }
     if (is_new) {
       const auto index = static_cast<std::size_t>(token.id);

@@ -4,15 +4,23 @@
 #include <limits>
 #include <stdexcept>
 
+#include "base/sort_key.h"
+
 namespace holdfast {
 
-// Places the nodes breadth first. Each node's children go to the first free place found from
-// `first_free_` on.
+// Places the nodes breadth first. An only child goes to the first free place, several go to the
+// first place found free from where the last several went on: what lies between is for only
+// children, of whom there are more.
 class Trie::Builder {
  public:
-  using Entries = std::vector<std::pair<std::string, std::int32_t>>;
-
-  Builder(const Entries& entries, std::vector<Node>& nodes) : entries_(entries), nodes_(nodes) {}
+  Builder(const Entries& entries, std::vector<Node>& nodes) : nodes_(nodes) {
+    entries_.reserve(entries.size());
+    for (const auto& [key, value] : entries) {
+      entries_.emplace_back(SortKey(key), value);
+    }
+    std::stable_sort(entries_.begin(), entries_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+  }
 
   void build() {
     nodes_.assign(1, Node{});
@@ -31,13 +39,13 @@ class Trie::Builder {
   };
 
   void place_children(Range range, std::vector<Range>& queue) {
-    while (range.begin < range.end && entries_[range.begin].first.size() == range.depth) {
+    while (range.begin < range.end && entries_[range.begin].first.text().size() == range.depth) {
       nodes_[static_cast<std::size_t>(range.node)].value = entries_[range.begin++].second;
     }
     bytes_.clear();
     starts_.clear();
     for (std::size_t i = range.begin; i < range.end; ++i) {
-      const auto byte = static_cast<unsigned char>(entries_[i].first[range.depth]);
+      const auto byte = static_cast<unsigned char>(entries_[i].first.text()[range.depth]);
       if (bytes_.empty() || bytes_.back() != byte) {
         bytes_.push_back(byte);
         starts_.push_back(i);
@@ -58,10 +66,11 @@ class Trie::Builder {
   }
 
   std::size_t find_base() {
-    while (first_free_ < nodes_.size() && nodes_[first_free_].parent != kNone) {
-      ++first_free_;
+    std::size_t& from = bytes_.size() == 1 ? first_free_ : first_for_several_;
+    while (from < nodes_.size() && nodes_[from].parent != kNone) {
+      ++from;
     }
-    std::size_t base = first_free_ - bytes_[0];
+    std::size_t base = from - bytes_[0];
     while (!std::all_of(bytes_.begin(), bytes_.end(), [&](unsigned char byte) {
       return base + byte >= nodes_.size() || nodes_[base + byte].parent == kNone;
     })) {
@@ -75,22 +84,19 @@ class Trie::Builder {
     if (needed > nodes_.size()) {
       nodes_.resize(needed);
     }
+    if (bytes_.size() > 1) first_for_several_ = base + bytes_[0];
     return base;
   }
 
-  const Entries& entries_;
+  std::vector<std::pair<SortKey, std::int32_t>> entries_;
   std::vector<Node>& nodes_;
-  std::size_t first_free_ =
-      256;  // from here on every byte can use a free place, so that none stays free for long
+  // From 256 on every byte can use a free place, so that none stays free for long.
+  std::size_t first_free_ = 256, first_for_several_ = 256;
   std::vector<unsigned char> bytes_;
   std::vector<std::size_t> starts_;
 };
 
-Trie::Trie(std::vector<std::pair<std::string, std::int32_t>> entries) {
-  std::stable_sort(entries.begin(), entries.end(),
-                   [](const auto& a, const auto& b) { return a.first < b.first; });
-  Builder(entries, nodes_).build();
-}
+Trie::Trie(const Entries& entries) { Builder(entries, nodes_).build(); }
 
 std::int32_t Trie::walk(std::string_view key, std::int32_t node) const {
   for (std::size_t i = 0; i < key.size() && node != kNone; ++i) {

@@ -3,7 +3,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -20,8 +19,10 @@ class Trie {
     std::size_t end = 0;  // behind the match's last byte
   };
 
-  /// Values are >= 0. Of equal keys the last one counts.
-  explicit Trie(std::vector<std::pair<std::string, std::int32_t>> entries = {});
+  using Entries = std::vector<std::pair<std::string_view, std::int32_t>>;
+
+  /// Values are >= 0. Of equal keys the last one counts. The keys' bytes are not needed afterwards.
+  explicit Trie(const Entries& entries = {});
 
   bool empty() const { return nodes_.size() == 1 && nodes_[0].value == kNone; }
 

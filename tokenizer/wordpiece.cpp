@@ -5,9 +5,8 @@
 namespace holdfast {
 namespace {
 
-std::vector<std::pair<std::string, std::int32_t>> entries(const std::vector<std::string>& tokens,
-                                                          const std::vector<bool>& is_outside) {
-  std::vector<std::pair<std::string, std::int32_t>> out;
+Trie::Entries entries(const std::vector<std::string>& tokens, const std::vector<bool>& is_outside) {
+  Trie::Entries out;
   out.reserve(tokens.size());
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (!is_outside[i]) {

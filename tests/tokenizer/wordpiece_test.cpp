@@ -84,11 +84,12 @@ TEST(WordPiece, LastOfEqualTokensCountsAndOutsidersDoNot) {
 }
 
 TEST(Trie, HoldsAnyBytes) {
-  std::vector<std::pair<std::string, std::int32_t>> entries;
-  for (int byte = 0; byte < 256; ++byte) {
-    entries.emplace_back(std::string(1, static_cast<char>(byte)), byte);
-    entries.emplace_back(std::string(2, static_cast<char>(byte)), 256 + byte);
-  }
+  std::vector<std::string> keys;
+  for (int byte = 0; byte < 256; ++byte) keys.emplace_back(1, static_cast<char>(byte));
+  for (int byte = 0; byte < 256; ++byte) keys.emplace_back(2, static_cast<char>(byte));
+  Trie::Entries entries;
+  for (const std::string& key : keys)
+    entries.emplace_back(key, static_cast<std::int32_t>(entries.size()));
   const Trie trie(entries);
   for (const auto& [key, value] : entries) {
     EXPECT_EQ(trie.find(key), value);
@@ -97,6 +98,22 @@ TEST(Trie, HoldsAnyBytes) {
   EXPECT_EQ(trie.longest("aaa", 0).value, 256 + 'a');
   EXPECT_EQ(trie.longest("aaa", 2).end, 3U);
   EXPECT_EQ(trie.find(std::string(3, '\xFF')), Trie::kNone);
+}
+
+// Keys that share their first eight bytes and more, and zeros at the end, which a sort key of eight
+// bytes does not tell apart.
+TEST(Trie, TellsLongKeysApart) {
+  using namespace std::string_literals;
+  const std::vector<std::string> keys = {"abcdefgh"s,   "abcdefghij"s, "abcdefgh\0"s,
+                                         "abc"s,        "abc\0"s,      "abc\0\0"s,
+                                         "abcdefghik"s, "abcdefghi"s,  "abcdefgh\0\0"s};
+  Trie::Entries entries;
+  for (const std::string& key : keys)
+    entries.emplace_back(key, static_cast<std::int32_t>(entries.size()));
+  const Trie trie(entries);
+  for (const auto& [key, value] : entries) EXPECT_EQ(trie.find(key), value);
+  EXPECT_EQ(trie.find("abcdefghx"), Trie::kNone);
+  EXPECT_EQ(Trie({{"a", 1}, {"a", 0}}).find("a"), 0);  // the last one counts
 }
 
 TEST(Trie, EmptyFindsNothing) {
