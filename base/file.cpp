@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -141,6 +142,16 @@ void File::read(std::int64_t offset, std::span<std::byte> out) const {
     offset += done;
     out = out.subspan(static_cast<std::size_t>(done));
   }
+}
+
+std::shared_ptr<std::byte> File::map() const {
+  const auto size = static_cast<std::size_t>(size_);
+  // Private and writable: a page that is written to becomes this process's own.
+  void* data = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor_.get(), 0);
+  if (data == MAP_FAILED) {
+    fail_errno("map", path_, errno);
+  }
+  return {static_cast<std::byte*>(data), [size](std::byte* begin) { ::munmap(begin, size); }};
 }
 
 std::string read_file(const fs::path& path, std::int64_t max_bytes) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -39,6 +40,10 @@ class File {
   /// Fills `out` from `offset`; a file that ends before that is an error ("changed while it was
   /// read").
   void read(std::int64_t offset, std::span<std::byte> out) const;
+  /// The whole file as memory of this process, mapped as long as the pointer lives: the system's
+  /// own pages, no copy. What others write into the file later may show in it, and where they cut
+  /// the file short, touching it raises SIGBUS. The file must not be empty.
+  std::shared_ptr<std::byte> map() const;
 
  private:
   std::filesystem::path path_;

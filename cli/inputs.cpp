@@ -26,12 +26,15 @@ void check_model_folder(const std::string& directory) {
   }
 }
 
-LoadedModel load_model(const std::string& directory, const Common& common, DType dtype) {
+namespace {
+
+LoadedModel load_model_by(Model (*load)(const fs::path&, DType, Notices*),
+                          const std::string& directory, const Common& common, DType dtype) {
   check_model_folder(directory);
   Notices notices, of_tokenizer;
   auto tokenizer =
       std::async(std::launch::async, [&] { return Tokenizer::load(directory, &of_tokenizer); });
-  Model model = Model::load(directory, dtype, &notices);
+  Model model = load(directory, dtype, &notices);
   LoadedModel out{std::move(model), tokenizer.get()};
   notices.insert(notices.end(), of_tokenizer.begin(), of_tokenizer.end());
   Progress progress(common.quiet);
@@ -43,13 +46,19 @@ LoadedModel load_model(const std::string& directory, const Common& common, DType
   return out;
 }
 
-namespace {
-
 std::runtime_error refuse(const std::string& output, const std::string& fact) {
   return std::runtime_error(fmt::format("-o {}: {}", utf8::printable(output), fact));
 }
 
 }  // namespace
+
+LoadedModel load_model(const std::string& directory, const Common& common, DType dtype) {
+  return load_model_by(Model::load, directory, common, dtype);
+}
+
+LoadedModel map_model(const std::string& directory, const Common& common) {
+  return load_model_by(Model::map, directory, common, DType::f32);
+}
 
 void check_output_file(const std::string& output, const std::vector<std::string>& inputs) {
   if (!fs::path(output).has_filename()) throw refuse(output, "names no file");

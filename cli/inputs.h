@@ -27,6 +27,8 @@ void check_model_folder(const std::string& directory);
 /// the tokenizer has more tokens than the model.
 LoadedModel load_model(const std::string& directory, const Common& common,
                        DType dtype = DType::f32);
+/// The same with Model::map.
+LoadedModel map_model(const std::string& directory, const Common& common);
 
 /// The head of `task`, or the only one when `task` is empty. Throws std::runtime_error that lists
 /// the tasks there are.

@@ -12,6 +12,7 @@
 #include "base/utf8.h"
 #include "cli/inputs.h"
 #include "cli/lines.h"
+#include "cli/mapped_files.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "cli/usage.h"
@@ -164,12 +165,20 @@ Source open_source(const Options& options, const Common& common) {
 int run(const Options& options, const Common& common) {
   check_texts(options.texts);
   set_thread_count(available_cpus());
-  LoadedModel loaded = load_model(options.model, common);
+  // For a text or two the copy of the weights would take most of the time.
+  std::optional<MappedFiles> files;
+  if (options.file.empty() && !options.texts.empty()) files.emplace(options.model);
+  LoadedModel loaded = files ? map_model(options.model, common) : load_model(options.model, common);
   Predictor predictor(loaded, options, common.json);
   const Source source = open_source(options, common);
   std::vector<Text> texts;
   const auto answer = [&] {
-    if (!texts.empty()) working([&] { print(predictor.answer(texts)); });
+    if (texts.empty()) return;
+    working([&] {
+      const std::string answers = predictor.answer(texts);
+      if (files) files->check_unchanged();
+      print(answers);
+    });
     texts.clear();
   };
   for (const std::string& text : options.texts) texts.push_back({text, ""});

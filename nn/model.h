@@ -65,6 +65,10 @@ class Model {
   /// encoder, labels that contradict the classifier, and weights that are not finite.
   static Model load(const std::filesystem::path& directory, DType dtype,
                     Notices* notices = nullptr);
+  /// The same for a few answers at once: weights of type `dtype` are used where they lie in the
+  /// file (File::map: who asks must see to what is said there), so that starting takes neither time
+  /// nor memory for copies. Such a model cannot be trained or changed.
+  static Model map(const std::filesystem::path& directory, DType dtype, Notices* notices = nullptr);
   /// A fresh model: weights normal(0, initializer_range), biases 0, norms 1; each slice from its
   /// own stream "init/<name>" of `seed`.
   static Model create(const BertConfig& config, DType dtype, std::uint64_t seed);
@@ -132,6 +136,8 @@ class Model {
   Var logits(const Var& pooled, const Head& head, const Tensor& rows = {});
 
  private:
+  static Model read(const std::filesystem::path& directory, DType dtype, bool mapped,
+                    Notices& notices);
   struct Affine {
     std::size_t weight = 0, bias = 0;  // indices into the arena
   };

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <stdexcept>
 
 #include "base/file.h"
@@ -238,11 +240,36 @@ class FitCheck {
   std::vector<std::string> missing_, wrong_, unexpected_;
 };
 
+// Gives the arena views of the files where they can be had, else memory; returns the views' names.
+std::set<std::string> borrow(ParameterArena& arena, const Weights& weights, DType dtype) {
+  std::set<std::string> names;
+  arena.borrow(dtype, [&](const Shape& shape, std::span<const NamedSlice> slices) {
+    const StoredTensor* stored = slices.size() == 1 ? weights.find(slices[0].name) : nullptr;
+    if (stored != nullptr) {
+      if (const auto view = stored->file->view(*stored->entry, shape, dtype)) {
+        names.insert(slices[0].name);
+        return *view;
+      }
+    }
+    return Tensor::empty(shape, dtype);
+  });
+  return names;
+}
+
 }  // namespace
 
 Model Model::load(const std::filesystem::path& directory, DType dtype, Notices* notices) {
   Notices ignored;
-  Notices& notes = notices == nullptr ? ignored : *notices;
+  return read(directory, dtype, false, notices == nullptr ? ignored : *notices);
+}
+
+Model Model::map(const std::filesystem::path& directory, DType dtype, Notices* notices) {
+  Notices ignored;
+  return read(directory, dtype, true, notices == nullptr ? ignored : *notices);
+}
+
+Model Model::read(const std::filesystem::path& directory, DType dtype, bool mapped,
+                  Notices& notes) {
   if (!std::filesystem::is_directory(directory)) {
     throw std::runtime_error(utf8::printable(directory.string()) +
                              ": there is no such folder; a model is a folder with config.json, "
@@ -254,7 +281,12 @@ Model Model::load(const std::filesystem::path& directory, DType dtype, Notices* 
   Model model(config, list.heads, list.adapter);
   const FitCheck fit(*model.arena_, list.primary, weights,
                      notes);  // before memory is taken for what a file claims
-  model.arena_->allocate(dtype);
+  std::set<std::string> views;
+  if (mapped) {
+    views = borrow(*model.arena_, weights, dtype);
+  } else {
+    model.arena_->allocate(dtype);
+  }
   std::map<std::string, int> converted;
   std::vector<std::string> nonfinite;
   for (const NamedSlice& slice : model.arena_->slices()) {
@@ -263,7 +295,10 @@ Model Model::load(const std::filesystem::path& directory, DType dtype, Notices* 
       continue;
     }
     const StoredTensor& stored = *weights.find(slice.name);
-    const std::int64_t count = stored.file->read_into(*stored.entry, model.arena_->value(slice));
+    const Tensor value = model.arena_->value(slice);
+    const std::int64_t count = views.contains(slice.name)
+                                   ? count_nonfinite(value)
+                                   : stored.file->read_into(*stored.entry, value);
     if (count > 0) {
       nonfinite.push_back(utf8::printable(slice.name) + " (" + std::to_string(count) + ")");
     }

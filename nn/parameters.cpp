@@ -32,6 +32,7 @@ void ParameterArena::allocate(DType dtype) {
   const auto zeros = [&] {
     return Tensor::view(Storage::zeros(end_ * size_of(dtype)), 0, {end_}, dtype);
   };
+  dtype_ = dtype;
   values_ = zeros();
   grads_ = zeros();
   for (const NamedSlice& slice : slices_) {  // embeddings: rows of words that no text has
@@ -42,6 +43,19 @@ void ParameterArena::allocate(DType dtype) {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     parameters_[i].value = Tensor::view(values_.storage(), offsets_[i], shapes_[i], dtype);
     parameters_[i].grad = Tensor::view(grads_.storage(), offsets_[i], shapes_[i], dtype);
+  }
+}
+
+void ParameterArena::borrow(
+    DType dtype, const std::function<Tensor(const Shape&, std::span<const NamedSlice>)>& values) {
+  dtype_ = dtype;
+  auto begin = slices_.begin();
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const std::int64_t next = i + 1 < offsets_.size() ? offsets_[i + 1] : end_;
+    const auto end = std::find_if(begin, slices_.end(),
+                                  [&](const NamedSlice& slice) { return slice.offset >= next; });
+    parameters_[i].value = values(shapes_[i], {begin, end});
+    begin = end;
   }
 }
 
@@ -57,15 +71,15 @@ std::int64_t ParameterArena::trainable_count() const {
   return count;
 }
 
-const Parameter& ParameterArena::parameter_of(const NamedSlice& slice) const {
+std::size_t ParameterArena::index_of(const NamedSlice& slice) const {
   const auto after = std::upper_bound(offsets_.begin(), offsets_.end(), slice.offset);
-  return parameters_[static_cast<std::size_t>(after - offsets_.begin()) - 1];
+  return static_cast<std::size_t>(after - offsets_.begin()) - 1;
 }
 
 void ParameterArena::train_only(const std::function<bool(const NamedSlice&)>& wanted) {
   std::map<const Parameter*, bool> trainable;
   for (const NamedSlice& slice : slices_) {
-    const Parameter& parameter = parameter_of(slice);
+    const Parameter& parameter = parameters_[index_of(slice)];
     const bool want = wanted(slice);
     if (trainable.emplace(&parameter, want).first->second != want) {
       throw std::invalid_argument("[arena] " + slice.name +
@@ -91,7 +105,10 @@ const NamedSlice* ParameterArena::find(std::string_view name) const {
 }
 
 Tensor ParameterArena::value(const NamedSlice& slice) const {
-  return Tensor::view(values_.storage(), slice.offset, slice.shape, dtype());
+  const std::size_t i = index_of(slice);
+  const Tensor& whole = parameters_[i].value;
+  return Tensor::view(whole.storage(), whole.storage_offset() + slice.offset - offsets_[i],
+                      slice.shape, dtype());
 }
 
 Tensor ParameterArena::grad(const NamedSlice& slice) const {

@@ -42,9 +42,13 @@ class ParameterArena {
   /// memory when the first backward pass writes them (Storage::zeros): a model that is only asked
   /// has none.
   void allocate(DType dtype);
+  /// Instead, for a model that only answers: the values of each parameter, made of these slices,
+  /// are what `values` gives, perhaps a view of a file. values() and grads() stay undefined.
+  void borrow(DType dtype,
+              const std::function<Tensor(const Shape&, std::span<const NamedSlice>)>& values);
 
-  DType dtype() const { return values_.dtype(); }
-  std::int64_t numel() const { return values_.numel(); }  // gaps included
+  DType dtype() const { return dtype_; }
+  std::int64_t numel() const { return end_; }  // gaps included
   /// Elements of all parameters, frozen ones included, gaps excluded.
   std::int64_t parameter_count() const;
   /// Elements of the parameters that are not frozen.
@@ -67,7 +71,7 @@ class ParameterArena {
   /// parameter (queries, keys and values) are not of one mind.
   void train_only(const std::function<bool(const NamedSlice&)>& wanted);
   void train_all();
-  bool trainable(const NamedSlice& slice) const { return parameter_of(slice).trainable; }
+  bool trainable(const NamedSlice& slice) const { return parameters_[index_of(slice)].trainable; }
 
   /// Forgets all gradients. A gradient slice that no backward pass then reaches is stale: call
   /// clear_unreached() before reading grads().
@@ -77,13 +81,14 @@ class ParameterArena {
   std::vector<std::string> clear_unreached();
 
  private:
-  const Parameter& parameter_of(const NamedSlice& slice) const;
+  std::size_t index_of(const NamedSlice& slice) const;  // of its parameter
 
   std::deque<Parameter> parameters_;  // stable addresses
   std::vector<NamedSlice> slices_;
   std::vector<std::int64_t> offsets_;  // of each parameter
   std::vector<Shape> shapes_;
   std::int64_t end_ = 0;  // where the next parameter begins
+  DType dtype_ = DType::f32;
   Tensor values_, grads_;
 };
 

@@ -25,10 +25,7 @@ static_assert(std::endian::native == std::endian::little);
 
 constexpr std::int64_t kMaxHeader = 100'000'000;  // bytes; the reference's bound
 constexpr std::ptrdiff_t kMaxCommas = 1 << 20;    // bounds what the JSON tree can take in memory
-constexpr std::size_t kMaxName = 4096;            // bytes
-constexpr std::int64_t kAlignment = 64;           // of the data section that is written
 constexpr std::int64_t kChunk = 1 << 18;          // bytes read at a time
-constexpr std::string_view kMetadata = "__metadata__";
 
 struct ElementType {
   std::string_view name;
@@ -93,7 +90,7 @@ std::int64_t bytes_of(const Json& entry, SafetensorsEntry& out) {
 }
 
 SafetensorsEntry read_entry(const std::string& name, const Json& json) {
-  if (name.empty() || name.size() > kMaxName || name.find('\0') != std::string::npos) {
+  if (name.empty() || name.size() > kMaxTensorName || name.find('\0') != std::string::npos) {
     throw json.error("is a tensor whose name is empty, has a NUL or is longer than 4096 bytes");
   }
   for (const auto& [key, value] : json.items()) {
@@ -130,6 +127,7 @@ struct SafetensorsFile::State {
   void check_layout();
 
   File file;
+  std::shared_ptr<Storage> mapped;  // the whole file, once view() was asked
   std::int64_t data_begin = 0;
   std::vector<SafetensorsEntry> entries;
   std::unordered_map<std::string_view, std::size_t> index;  // views of entries' names
@@ -163,7 +161,7 @@ std::string SafetensorsFile::State::read_header() {
 
 void SafetensorsFile::State::read_entries(const Json& header) {
   for (const auto& [name, value] : header.items()) {
-    if (name == kMetadata) {
+    if (name == kMetadataKey) {
       for (const auto& [key, text] : value.items()) metadata.emplace(key, text.as_string());
     } else {
       entries.push_back(read_entry(name, value));
@@ -333,69 +331,33 @@ std::int64_t SafetensorsFile::read_into(const SafetensorsEntry& entry, const Ten
   return nonfinite;
 }
 
-namespace {
-
-std::string header_of(const std::vector<const std::pair<std::string, Tensor>*>& tensors,
-                      const std::map<std::string, std::string>& metadata) {
-  Json header = Json::object();
-  if (!metadata.empty()) {
-    Json texts = Json::object();
-    for (const auto& [key, text] : metadata) texts.add(key, text);
-    header.add(std::string(kMetadata), std::move(texts));
+std::optional<Tensor> SafetensorsFile::view(const SafetensorsEntry& entry, const Shape& shape,
+                                            DType dtype) const {
+  const std::int64_t begin = state_->data_begin + entry.begin, size = size_of(dtype);
+  const std::string_view stored = dtype == DType::f32 ? "F32" : dtype == DType::f64 ? "F64" : "";
+  if (entry.dtype != stored || begin % size != 0) return {};
+  if (shape.numel() * size != entry.end - entry.begin) {
+    throw std::invalid_argument("[safetensors] " + in_quotes(entry.name) + " does not fit into " +
+                                shape.text());
   }
-  std::int64_t at = 0;
-  for (const auto* tensor : tensors) {
-    const DType dtype = tensor->second.dtype();
-    const std::int64_t end = at + tensor->second.numel() * size_of(dtype);
-    Json shape = Json::list();
-    for (const std::int64_t extent : tensor->second.shape().extents()) shape.push_back(extent);
-    Json entry = Json::object();
-    entry.add("dtype", dtype == DType::f32    ? "F32"
-                       : dtype == DType::f64  ? "F64"
-                       : dtype == DType::bf16 ? "BF16"
-                                              : "I32");
-    entry.add("shape", std::move(shape));
-    entry.add("data_offsets", Json::list({at, end}));
-    header.add(tensor->first, std::move(entry));
-    at = end;
+  if (state_->mapped == nullptr) {
+    const std::shared_ptr<std::byte> bytes = state_->file.map();
+    state_->mapped = std::make_shared<Storage>(bytes.get(), state_->file.size(), bytes);
   }
-  std::string text = header.dump();
-  const auto size = static_cast<std::int64_t>(text.size());
-  text.append(static_cast<std::size_t>((kAlignment - (8 + size) % kAlignment) % kAlignment), ' ');
-  return text;
+  return Tensor::view(state_->mapped, begin / size, shape, dtype);
 }
 
-}  // namespace
-
-void write_safetensors(const std::filesystem::path& path,
-                       const std::vector<std::pair<std::string, Tensor>>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  std::vector<const std::pair<std::string, Tensor>*> order;
-  std::unordered_set<std::string_view> names;
-  for (const auto& tensor : tensors) {
-    const std::string& name = tensor.first;
-    if (name.empty() || name.size() > kMaxName || name.find('\0') != std::string::npos ||
-        name == kMetadata || !names.insert(name).second) {
-      throw std::invalid_argument("[safetensors] " + in_quotes(name) +
-                                  " is no name for a tensor, or names two");
-    }
-    order.push_back(&tensor);
-  }
-  // Larger elements first: each tensor is then aligned to its own element size.
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return size_of(a->second.dtype()) > size_of(b->second.dtype());
+std::int64_t count_nonfinite(const Tensor& values) {
+  std::atomic<std::int64_t> count = 0;
+  dispatch(values.dtype(), "count_nonfinite", [&]<class T>() {
+    const std::span<const T> all = values.span<T>();
+    parallel_for(values.numel(), kChunk / size_of(values.dtype()),
+                 [&](std::int64_t begin, std::int64_t end) {
+                   count += count_nonfinite<T>(all.subspan(static_cast<std::size_t>(begin),
+                                                           static_cast<std::size_t>(end - begin)));
+                 });
   });
-  const std::string header = header_of(order, metadata);
-  const std::uint64_t length = header.size();
-  FileWriter file(path);
-  file.append(std::as_bytes(std::span(&length, 1)));
-  file.append(header);
-  for (const auto* tensor : order) {
-    const Tensor dense = tensor->second.contiguous();
-    const auto bytes = static_cast<std::size_t>(dense.numel() * size_of(dense.dtype()));
-    file.append({dense.storage()->data() + dense.storage_offset() * size_of(dense.dtype()), bytes});
-  }
-  file.commit();
+  return count;
 }
 
 }  // namespace holdfast

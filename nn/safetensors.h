@@ -7,13 +7,18 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "tensor/tensor.h"
 
 namespace holdfast {
+
+inline constexpr std::size_t kMaxTensorName = 4096;  // bytes
+inline constexpr std::string_view kMetadataKey = "__metadata__";
 
 struct SafetensorsEntry {
   std::string name, dtype;  // dtype as written: "F32", "BF16", "I64", ...
@@ -37,12 +42,18 @@ class SafetensorsFile {
   /// The same into `out`, which is contiguous and has as many elements, by all threads. Returns how
   /// many of them are NaN or infinite.
   std::int64_t read_into(const SafetensorsEntry& entry, const Tensor& out) const;
+  /// One tensor as `shape` where it lies in the file (File::map, with what is said there), no copy.
+  /// Nothing when its elements are not of `dtype` or stand at no multiple of their size.
+  std::optional<Tensor> view(const SafetensorsEntry& entry, const Shape& shape, DType dtype) const;
 
  private:
   struct State;
   explicit SafetensorsFile(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+/// How many elements of a contiguous f32 or f64 tensor are NaN or infinite, by all threads.
+std::int64_t count_nonfinite(const Tensor& values);
 
 /// Writes tensors (f32, f64, i32) under these names, 64-byte aligned data, beside and renamed.
 void write_safetensors(const std::filesystem::path& path,

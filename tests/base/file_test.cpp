@@ -96,6 +96,16 @@ TEST(File, ReadsAtAnyOffsetAndNoticesTheEnd) {
                                    [&] { file.read(3, std::as_writable_bytes(std::span(part))); });
 }
 
+TEST(File, MapsItsBytesAndKeepsThem) {
+  const TemporaryFolder folder;
+  const std::filesystem::path path = folder / "file";
+  write_file(path, "some bytes");
+  const std::shared_ptr<std::byte> bytes = File(path).map();  // outlives the File
+  EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(bytes.get()), 10), "some bytes");
+  bytes.get()[0] = std::byte{'c'};
+  EXPECT_EQ(read_file(path, 100), "some bytes");  // what is written to the memory stays there
+}
+
 TEST(AppendingFile, GrowsAndContinuesFromAPlace) {
   const TemporaryFolder folder;
   const fs::path path = folder / "log";

@@ -2,9 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <map>
+#include <set>
 
 #include "audit/reference/small_bert.h"
+#include "base/file.h"
+#include "nn/batch.h"
 #include "nn/model.h"
 #include "nn/safetensors.h"
 #include "tests/nn/scratch.h"
@@ -86,6 +90,66 @@ TEST(ModelFiles, SavedAndLoadedIsTheSameModel) {
       EXPECT_EQ(read_bytes(scratch / "model" / file), read_bytes(scratch / "again" / file)) << file;
     }
   }
+}
+
+std::vector<double> logits_of(Model&& model) {
+  const std::vector<std::int32_t> first = {2, 7, 11, 3}, second = {2, 5, 3};
+  const Batch batch =
+      pack(std::vector<TokenSpan>{{.ids = first, .type_ids = {}}, {.ids = second, .type_ids = {}}});
+  return model.logits(model.pool(batch), model.heads().front()).value().to_vector();
+}
+
+TEST(ModelFiles, MappedIsTheSameModelWithoutCopies) {
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Scratch scratch;
+    const Model model = small_model(dtype);
+    model.save(scratch.path(), "news");
+    Model loaded = Model::load(scratch.path(), dtype), mapped = Model::map(scratch.path(), dtype);
+    std::set<const void*> files;
+    std::size_t views = 0;
+    for (const NamedSlice& slice : mapped.arena().slices()) {
+      const Tensor value = mapped.arena().value(slice);
+      EXPECT_EQ(value.to_vector(), loaded.arena().value(slice).to_vector()) << slice.name;
+      if (value.storage()->bytes() == File(scratch / "model.safetensors").size()) {
+        files.insert(value.storage()->data());
+        ++views;
+      }
+    }
+    // All but the keys and values of the last layer, which are one parameter: two weights and
+    // biases.
+    EXPECT_EQ(views, mapped.arena().slices().size() - 4);
+    EXPECT_EQ(files.size(), 1U);
+    EXPECT_EQ(logits_of(std::move(mapped)), logits_of(std::move(loaded)));
+  }
+}
+
+TEST(ModelFiles, MappingCopiesWhatIsOfAnotherTypeOrCrooked) {
+  Directory directory;
+  directory.tensors["bert.embeddings.word_embeddings.weight"] =
+      directory.tensors.at("bert.embeddings.word_embeddings.weight").to(DType::f64);
+  const std::vector<double> logits = logits_of(directory.load());
+  EXPECT_EQ(logits_of(Model::map(directory.scratch.path(), DType::f32)), logits);
+  // One byte more in the header: nothing stands at a multiple of four.
+  const std::filesystem::path path = directory.scratch / "model.safetensors";
+  std::string bytes = read_bytes(path);
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes.data(), 8);
+  bytes.insert(8 + length, 1, ' ');
+  ++length;
+  std::memcpy(bytes.data(), &length, 8);
+  write_file(path, bytes);
+  EXPECT_EQ(logits_of(Model::map(directory.scratch.path(), DType::f32)), logits);
+}
+
+TEST(ModelFiles, MappingRefusesWeightsThatAreNotFinite) {
+  Directory directory;
+  directory.load();
+  const auto value = directory.tensors.at("bert.pooler.dense.weight");
+  value.data<float>()[3] = std::nanf("");
+  write(directory.scratch / "model.safetensors", directory.tensors);
+  EXPECT_EQ(message_of([&] { Model::map(directory.scratch.path(), DType::f32); }),
+            message_of([&] { Model::load(directory.scratch.path(), DType::f32); }));
+  EXPECT_THROW(Model::map(directory.scratch.path(), DType::f32), std::runtime_error);
 }
 
 TEST(ModelFiles, GoldenModelKeepsItsBytes) {
