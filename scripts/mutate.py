@@ -236,7 +236,7 @@ def execute(mutant, baseline, jobs):
 
 
 def good(r):
-    return r["killed"] is not None and (not r["audited"] or r["audit"] not in (0, None))
+    return r["killed"] is not None and (not r["audited"] or r["audit"] == 1)
 
 
 def table(results):
