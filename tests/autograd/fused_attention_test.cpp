@@ -144,6 +144,24 @@ TEST(FusedAttention, NamesWhatDoesNotFit) {
   });
 }
 
+// The limit is one of each text. One query a text: its result, of equal scores, is the mean of the
+// values.
+TEST(FusedAttention, TakesTextsOf65536TokensAndNoMore) {
+  const auto first_of = [](const std::vector<std::int32_t>& lengths) {
+    const Packing packing = packing_of(lengths), first = asking(packing, 1);
+    const Tensor q = Tensor::zeros({first.rows(), 1}, DType::f64);
+    const Tensor kv = Tensor::zeros({packing.rows(), 2}, DType::f64);
+    for (std::int64_t n = 0; n < packing.rows(); ++n)
+      kv.data<double>()[2 * n + 1] = static_cast<double>(n % 2);
+    return attention(Var(q), Var(kv), 1, first, packing, {}).value().to_vector();
+  };
+  for (const double mean : first_of({65536, 65536, 1000})) EXPECT_NEAR(mean, 0.5, 1e-12);
+  expect_error<std::invalid_argument>("long text", "[attention] text 1 has more than 65536 tokens",
+                                      [&] {
+                                        first_of({10, 65537});
+                                      });
+}
+
 TEST(FusedAttention, NamesWhatDoesNotFitOfTheQueries) {
   const Packing three = packing_of({2, 1}), first = asking(three, 1);
   const auto call = [&](const Shape& q, const Shape& kv, const Packing& queries) {
