@@ -3,9 +3,9 @@
 # portable sets are the same files without it, and with one order of reductions (tensor/kernels/lanes.h): their bits are the
 # same on every instruction set.
 file(GLOB kernel_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/tensor/kernels/*.cpp)
-# A source's options come last, after the -ffp-contract=off of holdfast_flags.
+# A source's options come last, after the -ffp-contract=off of holdfast_flags and the -O1 of sanitizers.
 set_source_files_properties(${kernel_sources} PROPERTIES COMPILE_OPTIONS
-                            -ffp-contract=$<IF:$<BOOL:$<TARGET_PROPERTY:HOLDFAST_PORTABLE>>,off,fast>)
+                            "-O3;-ffp-contract=$<IF:$<BOOL:$<TARGET_PROPERTY:HOLDFAST_PORTABLE>>,off,fast>")
 set(HOLDFAST_ISAS baseline portable)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   list(APPEND HOLDFAST_ISAS avx2 portable_avx2 avx512 portable_avx512)
@@ -23,7 +23,7 @@ foreach(isa ${HOLDFAST_ISAS})
   set_target_properties(holdfast_kernels_${isa} PROPERTIES HOLDFAST_PORTABLE "${portable}")
   target_link_libraries(holdfast_kernels_${isa} PRIVATE holdfast_flags)
   target_compile_definitions(holdfast_kernels_${isa} PRIVATE HOLDFAST_ISA=${isa} $<$<BOOL:${portable}>:HOLDFAST_PORTABLE>)
-  target_compile_options(holdfast_kernels_${isa} PRIVATE -O3 -fno-math-errno -fno-trapping-math
+  target_compile_options(holdfast_kernels_${isa} PRIVATE -fno-math-errno -fno-trapping-math
                          -fno-semantic-interposition ${flags_${instructions}})
   target_sources(holdfast_tensor PRIVATE $<TARGET_OBJECTS:holdfast_kernels_${isa}>)
 endforeach()
