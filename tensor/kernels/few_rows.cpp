@@ -30,25 +30,24 @@ struct Operands {
 };
 
 // kCount vectors, each of blocks of kWidth partial sums -> one vector; lane i of it is the sum of
-// vector i. Halves of the blocks of two vectors are swapped and added; what is left of one vector
-// is added within.
+// vector i. Of two vectors a and b: halves of a's blocks that stay where they are go beside b's,
+// and get the others, exchanged, added. What is left of one vector is added within.
 template <int kCount, int kWidth, class T>
 [[gnu::always_inline]] inline void sum_each(Lanes<T>* v) {
   constexpr int W = kLanes<T>, kHalf = kWidth / 2;
   if constexpr (kWidth > 1) {
-    Places<T> low{}, high{};
+    Places<T> stay{}, come{};
 #pragma GCC unroll 16
     for (int j = 0; j < W; ++j) {
-      const int pair = (j & kHalf) != 0 ? W + j / kWidth * kWidth : j / kWidth * kWidth;
-      const int first = (kCount > 1 ? pair : j / kHalf * kWidth % W) + j % kHalf;
-      low[j] = first;
-      high[j] = first + kHalf;
+      const bool of_b = (j & kHalf) != 0;
+      stay[j] = kCount == 1 ? j / kHalf * kWidth % W + j % kHalf : of_b ? W + j : j;
+      come[j] = kCount == 1 ? stay[j] + kHalf : of_b ? W + j - kHalf : j + kHalf;
     }
     constexpr int kLeft = kCount > 1 ? kCount / 2 : 1;
 #pragma GCC unroll 16
     for (int i = 0; i < kLeft; ++i) {
       const Lanes<T> a = v[i], b = v[kCount > 1 ? i + kLeft : i];
-      v[i] = __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
+      v[i] = __builtin_shuffle(a, b, stay) + __builtin_shuffle(a, b, come);
     }
     sum_each<kLeft, kHalf, T>(v);
   }
