@@ -33,6 +33,7 @@ std::vector<audit::Case> all_cases(bool exhaustive) {
 // What throws is wrong, and says so in its row.
 Check measured(const audit::Case& one) {
   Check row = one.row;
+  if (!row.missing.empty()) return row;
   try {
     audit::Worst worst;
     worst.add(one.measure());

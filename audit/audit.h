@@ -25,8 +25,9 @@ struct Check {
   std::string against{};   // the other way, and on what inputs
   std::string covers{};    // declarations: "autograd/ops.h: softmax"; several joined by ", "
   std::string unit{};      // of error and bound: "relative", "ulp", "absolute"
-  double error = 0;  // the largest found; infinite when a value was not finite or a call threw
-  double bound = 0;  // promised
+  double error = 0;       // the largest found; infinite when a value was not finite or a call threw
+  double bound = 0;       // promised
+  std::string missing{};  // what this machine lacks to measure it; empty: it was measured
   bool holds() const { return error <= bound; }
 };
 

@@ -10,6 +10,10 @@ namespace {
 
 std::string number(double x) { return x == 0 ? "0" : fmt::format("{:.1e}", x); }
 
+std::string verdict(const Check& check) {
+  return !check.missing.empty() ? "needs " + check.missing : check.holds() ? "ok" : "WRONG";
+}
+
 std::string table_of(const std::vector<Check>& checks, const std::string& family) {
   std::vector<std::vector<std::string>> rows{
       {"what", "equation", "source", "against", "error", "bound", "unit", ""}};
@@ -18,7 +22,7 @@ std::string table_of(const std::vector<Check>& checks, const std::string& family
     if (check.family != family) continue;
     if (!check.holds()) wrong.push_back(rows.size());
     rows.push_back({check.name, check.equation, check.source, check.against, number(check.error),
-                    number(check.bound), check.unit, check.holds() ? "ok" : "WRONG"});
+                    number(check.bound), check.unit, verdict(check)});
   }
   return report::table(rows, wrong);
 }

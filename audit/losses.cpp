@@ -314,7 +314,8 @@ std::vector<Case> loss_cases() {
   family.formula({.name = "a whole step",
                   .equation = "loss, norm, clip, EWC, schedule, AdamW",
                   .source = "definition",
-                  .against = "a twin's gradient and a textbook loop, three steps",
+                  .against = "a twin's gradient and a textbook loop, three steps; rates as the row "
+                             "of the schedule has them",
                   .covers = "train/step.h: TrainingStep",
                   .unit = "relative",
                   .bound = 1e-11},

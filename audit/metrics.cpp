@@ -6,6 +6,7 @@
 #include "audit/reference/random_tensor.h"
 #include "audit/reference/small_arena.h"
 #include "audit/reference/tiny_classifier.h"
+#include "audit/reference/wilson.h"
 #include "train/continual.h"
 #include "train/controller.h"
 #include "train/drift.h"
@@ -136,7 +137,7 @@ double evaluation() {
   }
   worst.add(relative_error(found.loss, loss));
   worst.add(relative_error(found.accuracy, right / 23));
-  const Interval wilson = wilson_interval(static_cast<std::int64_t>(right), 23);
+  const Interval wilson = reference::wilson(static_cast<std::int64_t>(right), 23);
   worst.add(relative_error(found.ci95.low, wilson.low));
   worst.add(relative_error(found.ci95.high, wilson.high));
   return worst.value();

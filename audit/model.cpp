@@ -106,6 +106,41 @@ double forward(AdapterKind kind, DType dtype) {
   return worst.value();
 }
 
+// The loss's gradient along a random unit direction within each tensor of the adapter and heads,
+// beside central differences with one step of Richardson's extrapolation.
+double adapter_gradient(AdapterKind kind) {
+  Model model = model_of(kind, DType::f64);
+  const Texts texts;
+  ParameterArena& arena = model.arena();
+  backward(testing::loss_of(model, texts));
+  Worst worst;
+  for (const NamedSlice& slice : arena.slices()) {
+    if (!arena.trainable(slice) || slice.task == "medical") continue;  // the loss is of task news
+    const std::span<double> theta = arena.value(slice).span<double>(),
+                            slope = arena.grad(slice).span<double>();
+    const Vector base(theta.begin(), theta.end());
+    Vector direction = random_tensor(slice.shape, 11).to_vector();
+    double length = 0, analytic = 0;
+    for (const double d : direction) length += d * d;
+    for (std::size_t i = 0; i < base.size(); ++i)
+      analytic += slope[i] * (direction[i] /= std::sqrt(length));
+    const auto difference = [&](double h) {  // D(h) = (s(x + h d) - s(x - h d)) / 2h
+      double s[2];
+      for (const int side : {0, 1}) {
+        for (std::size_t i = 0; i < base.size(); ++i)
+          theta[i] = base[i] + (side == 0 ? h : -h) * direction[i];
+        s[side] = testing::loss_of(model, texts).value().item();
+      }
+      std::ranges::copy(base, theta.begin());
+      return (s[0] - s[1]) / (2 * h);
+    };
+    const double numeric = (4 * difference(1e-3) - difference(2e-3)) / 3;
+    worst.add(std::abs(analytic - numeric) /
+              std::max({1.0, std::abs(analytic), std::abs(numeric)}));
+  }
+  return worst.value();
+}
+
 // W + (alpha / rank) B A in double, and the same logits afterwards.
 double merged_lora() {
   Model model = model_of(AdapterKind::lora, DType::f64);
@@ -164,6 +199,15 @@ std::vector<Case> model_cases() {
            .bound = dtype == DType::f64 ? 1e-12 : 2e-5},
           [=] { return on_every_isa([&] { return forward(kind, dtype); }); });
     }
+    if (kind == AdapterKind::none) continue;  // the family "losses" has the complete gradient
+    family.gradient({.name = name + std::string(", gradient"),
+                     .equation = "backward passes of adapter and head",
+                     .source = source,
+                     .against = "Richardson's differences, a random direction in each tensor",
+                     .covers = "nn/model.h: Model",
+                     .unit = "of max(1,|dx|)",
+                     .bound = 1e-9},
+                    [kind = kind] { return adapter_gradient(kind); });
   }
   family.formula({.name = "merged LoRA",
                   .equation = "W += (alpha / rank) B A",

@@ -55,6 +55,33 @@ std::vector<SomeCase> cases_of(const std::vector<SomeCase>& all, const std::stri
   return some;
 }
 
+// A row has one bound: sums of more terms have their own.
+void add_values(Family& family, const std::string& name, const std::vector<ValueCase>& cases,
+                DType dtype) {
+  std::map<double, std::vector<ValueCase>> by_bound;
+  for (const ValueCase& one : cases) by_bound[one.bound(dtype)].push_back(one);
+  const Operation& operation = operations().at(name);
+  std::string title = name + ", " + std::string(name_of(dtype));
+  for (const auto& [bound, some] : by_bound) {
+    family.formula({.name = title,
+                    .equation = operation.equation,
+                    .source = operation.source,
+                    .against = "naive oracle in double, " + std::to_string(some.size()) +
+                               " shapes, every instruction set",
+                    .covers = "autograd/ops.h: " + name,
+                    .unit = "of max(1,|y|)",
+                    .bound = bound},
+                   [some = some, dtype] {
+                     return on_every_isa([&] {
+                       Worst worst;
+                       for (const ValueCase& one : some) worst.add(value_error(one, dtype));
+                       return worst.value();
+                     });
+                   });
+    title += ", longer sums";
+  }
+}
+
 }  // namespace
 
 std::vector<Case> operation_cases() {
@@ -63,28 +90,7 @@ std::vector<Case> operation_cases() {
   const std::vector<GradientCase> gradients = gradient_cases();
   for (const auto& [name, operation] : operations()) {
     const std::vector<ValueCase> of_value = cases_of(values, name);
-    for (const DType dtype : {DType::f64, DType::f32}) {
-      double bound = 0;
-      for (const ValueCase& one : of_value) bound = std::max(bound, one.bound(dtype));
-      family.formula({.name = name + ", " + std::string(name_of(dtype)),
-                      .equation = operation.equation,
-                      .source = operation.source,
-                      .against = "naive oracle in double, " + std::to_string(of_value.size()) +
-                                 " shapes, every instruction set",
-                      .covers = "autograd/ops.h: " + name,
-                      .unit = "of max(1,|y|)",
-                      .bound = bound},
-                     [of_value, dtype, bound] {
-                       return on_every_isa([&] {
-                         Worst worst;  // of a case's own bound, on the scale of the largest one
-                         for (const ValueCase& one : of_value) {
-                           const double error = value_error(one, dtype), own = one.bound(dtype);
-                           worst.add(error > 0 ? error / own * bound : 0);
-                         }
-                         return worst.value();
-                       });
-                     });
-    }
+    for (const DType dtype : {DType::f64, DType::f32}) add_values(family, name, of_value, dtype);
     const std::vector<GradientCase> of_gradient = cases_of(gradients, name);
     family.gradient({.name = name + ", gradient",
                      .equation = operation.gradient,

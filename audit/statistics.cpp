@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "audit/case.h"
+#include "audit/reference/wilson.h"
 #include "tensor/random.h"
 #include "train/continual.h"
 
@@ -66,8 +67,8 @@ double newcombe() {
         std::array{static_cast<double>(counts.both_right), static_cast<double>(counts.only_before),
                    static_cast<double>(counts.only_after), static_cast<double>(counts.both_wrong)};
     const double n = a + b + c + d, p1 = (a + b) / n, p2 = (a + c) / n;
-    const Interval w1 = wilson_interval(counts.both_right + counts.only_before, counts.n()),
-                   w2 = wilson_interval(counts.both_right + counts.only_after, counts.n());
+    const Interval w1 = reference::wilson(counts.both_right + counts.only_before, counts.n()),
+                   w2 = reference::wilson(counts.both_right + counts.only_after, counts.n());
     const double product = a * d - b * c, corrected = product > n / 2 ? product - n / 2
                                                       : product > 0   ? 0
                                                                       : product;

@@ -23,7 +23,7 @@ struct ValueCase {
 std::vector<ValueCase> value_cases();
 
 /// The largest |y - expected| / max(1, |expected|) of a case in this type, with the instruction set
-/// in use; infinite for another shape.
+/// in use; infinite for another shape and where a value is not a number.
 double value_error(const ValueCase& one, DType dtype);
 
 }  // namespace holdfast

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/version.h"
 #include "cli/command.h"
+#include "cli/inputs.h"
 #include "cli/progress.h"
 #include "cli/table.h"
 #include "tensor/blas.h"
@@ -30,16 +31,18 @@ std::string number(double x) { return x == 0 ? "0" : fmt::format("{:.1e}", x); }
 
 // JSON has no infinity: null.
 Json to_json(const Check& check) {
-  return Json::object({{"name", check.name},
-                       {"equation", check.equation},
-                       {"source", check.source},
-                       {"against", check.against},
-                       {"error", std::isfinite(check.error) ? Json(check.error) : Json()},
-                       {"bound", check.bound},
-                       {"unit", check.unit},
-                       {"family", check.family},
-                       {"covers", check.covers},
-                       {"holds", check.holds()}});
+  return Json::object(
+      {{"name", check.name},
+       {"equation", check.equation},
+       {"source", check.source},
+       {"against", check.against},
+       {"error", check.missing.empty() && std::isfinite(check.error) ? Json(check.error) : Json()},
+       {"bound", check.bound},
+       {"unit", check.unit},
+       {"family", check.family},
+       {"covers", check.covers},
+       {"missing", check.missing},
+       {"holds", check.holds()}});
 }
 
 void print_json(const std::vector<Check>& checks) {
@@ -55,12 +58,18 @@ void print_tables(const std::vector<Check>& checks) {
     for (const std::string family = checks[i].family;
          i < checks.size() && checks[i].family == family; ++i) {
       const Check& check = checks[i];
-      table.add({check.name, number(check.error), number(check.bound), check.unit,
-                 check.holds() ? "ok" : "WRONG"});
+      const bool measured = check.missing.empty();
+      table.add({check.name, measured ? number(check.error) : "-", number(check.bound), check.unit,
+                 !measured       ? "not measured"
+                 : check.holds() ? "ok"
+                                 : "WRONG"});
     }
     out += table.text() + '\n';
   }
   for (const Check& check : checks) {
+    if (!check.missing.empty()) {
+      out += fmt::format("not measured: {}: needs {}\n", check.name, check.missing);
+    }
     if (!check.holds()) {
       out += fmt::format("WRONG: {}: {} [{}], against {}\n", check.name, check.equation,
                          check.covers, check.against);
@@ -73,6 +82,7 @@ void print_tables(const std::vector<Check>& checks) {
 
 int run(const Options& options, const Common& common) {
   const AuditScope scope = parse_audit_scope(options.scope);
+  if (!options.report.empty()) check_output_file(options.report, {}, "--report");
   Progress progress(common.quiet);
   const auto show = [&](std::size_t done, std::size_t total, const std::string& next) {
     progress.update({.phase = "audit",
@@ -88,6 +98,7 @@ int run(const Options& options, const Common& common) {
     if (!options.report.empty()) {
       const std::string machine =
           fmt::format("holdfast {}, {}, {}", version(), cpu_name(), gemm_description());
+      make_parent(options.report);
       write_file(options.report, audit_html(checks, machine));
     }
     return std::ranges::all_of(checks, &Check::holds) ? kDone : kFailed;

@@ -46,8 +46,9 @@ LoadedModel load_model_by(Model (*load)(const fs::path&, DType, Notices*),
   return out;
 }
 
-std::runtime_error refuse(const std::string& output, const std::string& fact) {
-  return std::runtime_error(fmt::format("-o {}: {}", utf8::printable(output), fact));
+std::runtime_error refuse(const std::string& output, const std::string& fact,
+                          std::string_view option = "-o") {
+  return std::runtime_error(fmt::format("{} {}: {}", option, utf8::printable(output), fact));
 }
 
 }  // namespace
@@ -60,18 +61,21 @@ LoadedModel map_model(const std::string& directory, const Common& common) {
   return load_model_by(Model::map, directory, common, DType::f32);
 }
 
-void check_output_file(const std::string& output, const std::vector<std::string>& inputs) {
-  if (!fs::path(output).has_filename()) throw refuse(output, "names no file");
+void check_output_file(const std::string& output, const std::vector<std::string>& inputs,
+                       std::string_view option) {
+  if (!fs::path(output).has_filename()) throw refuse(output, "names no file", option);
   const fs::file_status status = fs::symlink_status(output);
   if (fs::exists(status) && !fs::is_regular_file(status))
-    throw refuse(output, "is there and is not a file; choose another name");
+    throw refuse(output, "is there and is not a file; choose another name", option);
   const fs::path target = fs::weakly_canonical(output);
   for (const std::string& input : inputs) {
     if (input.empty()) continue;
     const fs::path source = fs::weakly_canonical(input);
     if (std::ranges::mismatch(source, target).in1 == source.end())
-      throw refuse(output, fmt::format("would overwrite {}, which is read; choose another file",
-                                       utf8::printable(input)));
+      throw refuse(output,
+                   fmt::format("would overwrite {}, which is read; choose another file",
+                               utf8::printable(input)),
+                   option);
   }
   probe_folder(fs::path(output).parent_path());
 }

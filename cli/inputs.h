@@ -43,8 +43,9 @@ void add_column_options(CLI::App& sub, DataRecipe& data);
 
 /// Throws std::runtime_error unless the file `output` can be written later: it has a name, is no
 /// folder, link or device, its folder is there or can be made, and it is none of the files or
-/// folders that are read and lies in none of them. Leaves nothing behind.
-void check_output_file(const std::string& output, const std::vector<std::string>& inputs);
+/// folders that are read and lies in none of them. Leaves nothing behind. Messages name `option`.
+void check_output_file(const std::string& output, const std::vector<std::string>& inputs,
+                       std::string_view option = "-o");
 
 /// The same for a folder to make, which must be absent or empty.
 void check_output_folder(const std::string& output);

@@ -97,7 +97,8 @@ inline double difference(const Tensor& a, const Tensor& b) {
   const std::vector<double> x = a.to_vector(), y = b.to_vector();
   double error = 0, size = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (!std::isfinite(x[i])) return std::numeric_limits<double>::infinity();
+    if (!std::isfinite(x[i]) || !std::isfinite(y[i]))
+      return std::numeric_limits<double>::infinity();
     error = std::max(error, std::abs(x[i] - y[i]));
     size = std::max(size, std::abs(y[i]));
   }

@@ -14,6 +14,10 @@
 #include <sstream>
 
 #include "audit/case.h"
+#include "audit/reference/twins.h"
+#include "audit/reference/ulps.h"
+#include "audit/value_cases.h"
+#include "tensor/blas.h"
 #include "tests/reference/expect_error.h"
 
 namespace holdfast {
@@ -77,6 +81,41 @@ TEST(Audit, ErrorsThatAreNoNumbersAreBeyondEveryBound) {
   EXPECT_EQ(audit::relative_error(3, 2), 0.5);
   EXPECT_EQ(audit::relative_error(3, 0), 3);
   EXPECT_EQ(audit::relative_error(std::vector<double>{3, 8}, std::vector<double>{2, 8}), 0.125);
+}
+
+TEST(Audit, ValuesThatAreNoNumbersAreBeyondEveryBound) {
+  for (const std::size_t place : {0, 1, 2}) {
+    const ValueCase one{"sum",
+                        {Tensor::zeros({3}, DType::f64)},
+                        [place](const std::vector<Var>& x) {
+                          const Tensor y = x[0].value().clone();
+                          y.data<double>()[place] = std::numeric_limits<double>::quiet_NaN();
+                          return Var(y);
+                        },
+                        [](const std::vector<reference::Array>& x) { return x[0]; }};
+    EXPECT_TRUE(std::isinf(value_error(one, DType::f64))) << place;
+    const Tensor numbers = one.inputs[0], y = one.function({Var(numbers)}).value();
+    EXPECT_TRUE(std::isinf(difference(y, numbers)));
+    EXPECT_TRUE(std::isinf(difference(numbers, y)));
+  }
+}
+
+TEST(Audit, DistancesInUnitsOfTheLastPlace) {
+  EXPECT_EQ(reference::ulps(1.0f, 1.0), 0);
+  EXPECT_EQ(reference::ulps(std::nextafter(1.0f, 2.0f), 1.0), 1);
+  EXPECT_EQ(reference::ulps(3e-45f, 0.0), 2);  // the least number is 2^-149
+  EXPECT_EQ(reference::ulps(5e-324, 0.0L), 1);
+  EXPECT_TRUE(std::isinf(reference::ulps(-0.0f, 0.0)));
+  EXPECT_TRUE(std::isinf(reference::ulps(1.0f, std::nan(""))));
+  EXPECT_EQ(reference::ulps(std::nanf(""), std::nan("")), 0);
+}
+
+// What this machine cannot measure is neither right nor wrong.
+TEST(Audit, SaysWhatItCouldNotMeasure) {
+  for (const Check& check : table()) {
+    EXPECT_EQ(check.missing, check.name == "linear in bf16" ? missing_for_bf16() : "")
+        << check.name;
+  }
 }
 
 // "header: name", as rows say what they cover.
@@ -158,7 +197,8 @@ const std::map<std::string, std::set<std::string>>& formula_headers() {
       {"selection.h",
        {"Selected", "TfidfSelection", "parse_selection_method", "SelectionOptions",
         "SelectionSources", "select_texts", "ClassShare"}},
-      {"statistics.h", {"Interval", "PairedCounts", "Estimate", "ClassRates", "ClassificationReport"}},
+      {"statistics.h",
+       {"Interval", "PairedCounts", "Estimate", "ClassRates", "ClassificationReport"}},
       {"step.h", {"StepRecord", "Measures"}},
       {"tfidf.h", {"WordTable", "WordRows", "WordCounter", "TermWeight", "SparseRows"}},
       {"unfreeze.h", {}}};

@@ -9,22 +9,14 @@
 #include <numbers>
 #include <vector>
 
+#include "audit/reference/ulps.h"
+
 namespace holdfast {
 namespace {
 
-constexpr double kInf = std::numeric_limits<double>::infinity();
+using reference::ulps;
 
-// Distance in units of the last place that a double has at the reference; 0 for the same infinity
-// or NaN.
-double ulps(double value, long double expected) {
-  if (std::isnan(expected)) return std::isnan(value) ? 0.0 : kInf;
-  const double rounded = static_cast<double>(expected);
-  if (value == rounded) return std::abs(value) == kInf ? 0.0 : 0.5;
-  int exponent = 0;
-  std::frexp(expected, &exponent);
-  return static_cast<double>(std::abs(static_cast<long double>(value) - expected) /
-                             std::ldexp(1.0L, std::max(exponent - 53, -1074)));
-}
+constexpr double kInf = std::numeric_limits<double>::infinity();
 
 // Numbers of both signs: every exponent from 2^low to 2^high with scattered mantissas, and a grid
 // over [-end, end].
@@ -52,7 +44,7 @@ struct Case {
 };
 
 TEST(Elementary, IsAsAccurateAsStated) {
-  const std::vector<double> special = {0.0,    -0.0,    kInf,  -kInf, std::nan(""),
+  const std::vector<double> special = {0.0,           -0.0,   kInf,    -kInf, std::nan(""),
                                        -std::nan(""), 5e-324, -5e-324, 1e308, -1e308};
   const auto with = [&](std::vector<double> x) {
     x.insert(x.end(), special.begin(), special.end());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "audit/reference/instruction_sets.h"
+#include "audit/reference/ulps.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/elementwise.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 using kernels::Elementwise;
 using kernels::Unary;
+using reference::ulps;
 
 // Floats of every sign and exponent: each 1009th bit pattern (a prime), NaNs and infinities
 // included.
@@ -25,21 +27,6 @@ std::vector<float> every_exponent() {
     values.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
   }
   return values;
-}
-
-// Distance in units of the last place that T has at the reference; 0 for the same infinity or NaN.
-template <class T, class Reference>
-double ulps(T value, Reference expected) {
-  constexpr int kDigits = std::numeric_limits<T>::digits,
-                kLowest = std::numeric_limits<T>::min_exponent - kDigits;
-  if (std::isnan(expected))
-    return std::isnan(value) ? 0.0 : std::numeric_limits<double>::infinity();
-  const T rounded = static_cast<T>(expected);
-  if (value == rounded) return std::abs(value) == std::numeric_limits<T>::infinity() ? 0.0 : 0.5;
-  int exponent = 0;
-  std::frexp(expected, &exponent);
-  return static_cast<double>(std::abs(static_cast<Reference>(value) - expected) /
-                             std::ldexp(Reference(1), std::max(exponent - kDigits, kLowest)));
 }
 
 struct FloatCase {
