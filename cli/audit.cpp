@@ -27,7 +27,7 @@ struct Options {
   bool exhaustive = false;
 };
 
-std::string number(double x) { return x == 0 ? "0" : fmt::format("{:.1e}", x); }
+std::string number(double x) { return x == 0 ? "0" : fmt::format("{:.2g}", x); }
 
 // JSON has no infinity: null.
 Json to_json(const Check& check) {

@@ -146,7 +146,7 @@ Command add_trace(CLI::App& app, Common& common) {
   auto options = std::make_shared<Options>();
   CLI::App* sub = add_subcommand(
       app, common, "trace", "Writes every activation and gradient of a batch, to compare with",
-      "  holdfast trace --model runs/news/model --text 'Stocks rose on Friday.' --label economy "
+      "  holdfast trace --model runs/news/model --text 'Stocks rose on Friday.' --label business "
       "\\\n"
       "    --text 'The goalkeeper met the coach.' --label 1 --precision f64 -o trace.safetensors");
   sub->add_option("--model", options->model, "Model folder")->required();

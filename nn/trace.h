@@ -14,7 +14,8 @@ struct BatchTrace {
   Tensor logits;                // (B, K)
   Tensor loss;                  // scalar
   ActivationTrace activations;  // "<module path>" -> output
-  /// "<name in model.safetensors>" -> gradient; views of the arena, until its next backward pass.
+  /// "<name in model.safetensors>" -> gradient, of whichever head "classifier.*"; views of the
+  /// arena, until its next backward pass.
   std::vector<std::pair<std::string, Tensor>> gradients;
 };
 

@@ -50,7 +50,7 @@ pre { background: var(--card); border: 1px solid var(--rule); border-radius: .6r
 footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
 @media (max-width: 45rem) { body { padding: 1.25rem .9rem 3rem; } h1 { font-size: 1.35rem; overflow-wrap: anywhere; }
   .wide { display: none; } .narrow { display: block; width: 100%; } figure { padding: .8rem .7rem .5rem; }
-  th, td { padding: .38rem .5rem; } thead th { white-space: normal; vertical-align: bottom; } ul { padding-left: 1.2rem; } }
+  th, td { padding: .38rem .5rem; } td.text:first-child { min-width: 8rem; } thead th { white-space: normal; vertical-align: bottom; } ul { padding-left: 1.2rem; } }
 )";
 
 constexpr std::size_t kLongCell = 40;  // a longer one is a sentence: its column wraps

@@ -4,8 +4,8 @@
 // told by x_1 and hardly feels w_2; task B is best told by x_2, though a negative w_1 helps it too.
 // After A, B is learnt
 //   naive   from the loss of B alone: w_1 turns round, and A is forgotten
-//   L2      + lambda m ||w - w_A||^2, m the mean of F: both weights are held alike, and B is learnt
-//   half EWC     + lambda sum_i F_i (w_i - w_A,i)^2: w_1, which A needs, is held; w_2 is free
+//   L2      + lambda m ||w - w_A||^2, m the mean of F: both are held, and B is learnt half
+//   EWC     + lambda sum_i F_i (w_i - w_A,i)^2: w_1, which A needs, is held; w_2 is free
 // with F_i = 1/N sum_n p_n (1 - p_n) x_ni^2, the Fisher information of A at w_A [docs/math/ewc.md].
 // `4_ewc ewc.svg` draws where each goes on the losses of A and of B.
 #include <algorithm>
@@ -126,10 +126,15 @@ int main(int argc, char** argv) {
     if (lambda == 3) drawn = {drawn[0], l2, ewc};
   }
   if (argc > 1) {
-    std::ofstream(argv[1]) << drawing(
-        {{"loss of A", [&](double u, double v) { return a.loss(u, v); }},
-         {"loss of B", [&](double u, double v) { return b.loss(u, v); }}},
-        {"naive", "L2", "EWC"}, drawn);
+    std::ofstream file(argv[1]);
+    file << drawing({{"loss of A", [&](double u, double v) { return a.loss(u, v); }},
+                     {"loss of B", [&](double u, double v) { return b.loss(u, v); }}},
+                    {"naive", "L2", "EWC"}, drawn)
+         << std::flush;
+    if (!file) {
+      std::fprintf(stderr, "4_ewc: cannot write %s\n", argv[1]);
+      return 2;
+    }
   }
   return better ? 0 : 1;
 }

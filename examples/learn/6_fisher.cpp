@@ -2,11 +2,13 @@
 //
 // One learns which "Fisher" one has. For logits z = W x + b, p = softmax(z), the diagonal at W_ki
 // is
-//   true       F = 1/N sum_n sum_y p_ny (d log p_ny / d W_ki)^2 = 1/N sum_n p_nk (1 - p_nk) x_ni^2
+//   true       F = 1/N sum_n sum_y p_ny (d log p_ny / d W_ki)^2
+//                = 1/N sum_n p_nk (1 - p_nk) x_ni^2
 //   empirical  1/N sum_n (p_nk - [k = y_n])^2 x_ni^2, at the labels of the data
-//   sampled    the same at labels drawn from p; sketch: one random sum over all labels: both right
-//   on average squared batch gradients  mean over batches of (1/B sum_b g_b)^2: what many programs
-//   compute
+//   sampled    the same at labels drawn from p: right on average
+//   sketch     one random sum over all labels: right on average, with less noise
+//   squared batch gradients
+//              mean over batches of (1/B sum_b g_b)^2: what many programs compute
 // Expected for independent gradients of mean 0, the last is F/B: too small by the batch size, and
 // the fewer batches the noisier. holdfast squares per text, in batches, without a loop over texts
 // (train/per_sample.h).

@@ -15,7 +15,7 @@ using namespace holdfast;
 
 int main() {
   bool as_said = true;
-  std::printf("layers  embeddings   middle      head  each layer times\n");
+  std::printf("layers  embeddings  L/2 + 1      head  each layer times\n");
   for (const std::int64_t L : {2, 4, 6, 12}) {
     const std::vector<double> rates = layer_rates(1e-5, 5e-4, L);
     const double ratio = rates[0] / rates[1];
