@@ -237,7 +237,9 @@ def execute(mutant, baseline, jobs):
 
 
 def good(r):
-    return r["killed"] is not None and (not r["audited"] or r["audit"] == 1)
+    """Killed, and noticed by the audit: exit status 1, or it does not end as a program does (memory overwritten, no end)."""
+    ends_wrong = r["audit"] == "hangs" or isinstance(r["audit"], int) and r["audit"] < 0
+    return r["killed"] is not None and (not r["audited"] or r["audit"] == 1 or ends_wrong)
 
 
 def table(results):

@@ -9,11 +9,13 @@
 
 namespace holdfast {
 
-// iCaRL's algorithm 4 as it is written, over the texts of one class.
+// iCaRL's algorithm 4 as it is written, over the texts of one class. `distances`: of the mean of
+// those taken so far to the class's, a number a text taken.
 inline std::vector<std::int64_t> naive_herding(const std::vector<float>& features,
                                                std::size_t width,
                                                const std::vector<std::int64_t>& texts,
-                                               std::size_t count) {
+                                               std::size_t count,
+                                               std::vector<double>* distances = nullptr) {
   std::vector<std::vector<double>> phi;
   std::vector<double> mean(width, 0);
   for (const std::int64_t text : texts) {
@@ -49,6 +51,7 @@ inline std::vector<std::int64_t> naive_herding(const std::vector<float>& feature
     taken[best] = true;
     for (std::size_t c = 0; c < width; ++c) sum[c] += phi[best][c];
     chosen.push_back(texts[best]);
+    if (distances != nullptr) distances->push_back(std::sqrt(least));
   }
   return chosen;
 }

@@ -51,6 +51,27 @@ TEST(CheckGradients, FindsItAlongDirectionsToo) {
   EXPECT_NE(result.where.find("direction"), std::string::npos) << result.where;
 }
 
+TEST(CheckGradients, StepsAlongDirectionsOfLengthOne) {
+  const Tensor start = random_tensor({1000}, 1);
+  const GradCheckOptions options{.projections = 3};
+  std::vector<double> lengths;
+  check_gradients(
+      [&](const std::vector<Var>& x) {
+        double squares = 0;
+        for (std::size_t i = 0; i < 1000; ++i) {
+          const double way = x[0].value().span<double>()[i] - start.span<double>()[i];
+          squares += way * way;
+        }
+        if (squares > 0) lengths.push_back(std::sqrt(squares));
+        return square(x[0], 0, 0.0);
+      },
+      {start}, options);
+  ASSERT_EQ(lengths.size(), 12U);  // h and 2h forth and back, in three directions
+  for (const double length : lengths) {
+    EXPECT_NEAR(length / options.step, length > 1.5 * options.step ? 2.0 : 1.0, 1e-9);
+  }
+}
+
 TEST(CheckGradients, PassesALargeInput) {
   const auto result = check_gradients(
       [](const std::vector<Var>& x) { return square(x[0], 0, 0.0); }, {random_tensor({1000}, 1)});

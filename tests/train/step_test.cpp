@@ -42,6 +42,16 @@ class StepTest : public testing::Test {
   Recipe recipe_;
 };
 
+TEST(StepRecord, PenaltyShareIsOfWhatIsMinimised) {
+  StepRecord record;
+  record.loss = 3;
+  EXPECT_EQ(record.penalty_share(), 0);
+  record.penalty = 1;
+  EXPECT_EQ(record.penalty_share(), 0.25);
+  record.loss = 0;
+  EXPECT_EQ(record.penalty_share(), 1);
+}
+
 TEST_F(StepTest, SameBitsForAnyNumberOfThreads) {
   EwcPenalty ewc(0.3, inputs_.model.arena());
   const Tensor ones = Tensor::full({inputs_.model.arena().numel()}, DType::f32, 1);
