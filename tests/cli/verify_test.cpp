@@ -74,6 +74,17 @@ TEST_F(VerifyCommand, RefusesTheKernelsOfAnotherCpu) {
       << resume.err;
 }
 
+TEST_F(VerifyCommand, APortableRunIsVerifiedOnAnotherInstructionSet) {
+  const Outcome portable =
+      holdfast({"train", "recipe.toml", "--set", "numerics=portable", "--output", "runs/portable"});
+  ASSERT_EQ(portable.status, 0) << portable.err;
+  const Outcome verify =
+      run(folder_.path(),
+          {"HOLDFAST_ISA=portable", HOLDFAST_BINARY, "verify", "runs/portable", "--quiet"}, "",
+          "/usr/bin/env");
+  EXPECT_EQ(verify.status, 0) << verify.out << verify.err;
+}
+
 TEST_F(VerifyCommand, AStoppedRunIsResumed) {
   const std::vector<std::string> train = {"train", "recipe.toml", "--output", "runs/stopped"};
   const Outcome stopped = run_and_interrupt(folder_.path(), train, "step 0");

@@ -215,6 +215,20 @@ TEST_F(Verify, ExecutesEveryKindOfEnd) {
   EXPECT_TRUE(verify().equal());
 }
 
+TEST_F(Verify, TakesAPortableRunToAnotherInstructionSet) {
+  recipe_.numerics = "portable";
+  run_recipe(recipe_);
+  const Isa best = isa();
+  for (const Isa other : {Isa::baseline, Isa::avx2, Isa::avx512, Isa::portable}) {
+    if (!supported(other)) continue;
+    set_isa(other);
+    const Verification result = verify(8);
+    EXPECT_TRUE(result.equal()) << result.findings.front().text();
+    EXPECT_EQ(result.last, 10) << name_of(other);
+  }
+  set_isa(best);
+}
+
 TEST_F(Verify, RefusesWhatItCannotTell) {
   const auto refused = [&](const char* name, const std::string& message, auto&&... options) {
     expect_error<Refused>(name, message, [&] { verify(options...); });
