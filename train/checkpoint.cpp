@@ -158,6 +158,10 @@ Checkpoint load_checkpoint(const fs::path& output, std::int64_t step) {
   }
   checkpoint.ledger = {state.at("ledger_bytes").as_int64(), state.at("ledger_chain").as_string()};
   checkpoint.result = result_from_json(state.at("result"));
+  if (state.at("step").as_int64() != step || checkpoint.step() != step) {
+    throw std::runtime_error(fmt::format("{}: is of step {}, not of its folder's",
+                                         utf8::printable(file.string()), checkpoint.step()));
+  }
   return checkpoint;
 }
 

@@ -41,7 +41,8 @@ std::filesystem::path checkpoint_folder(const std::filesystem::path& output, std
 
 /// Throws std::runtime_error, naming the file, for a checkpoint that is not as it was written.
 void check_checkpoint(const std::filesystem::path& output, std::int64_t step);
-/// All of a checkpoint but its tensors, after check_checkpoint(); and these, which are large.
+/// All of a checkpoint but its tensors, after check_checkpoint(), and these, which are large. Throws
+/// std::runtime_error, too, for a checkpoint of another step than its folder's name says.
 Checkpoint load_checkpoint(const std::filesystem::path& output, std::int64_t step);
 void load_tensors(const std::filesystem::path& output, Checkpoint& checkpoint);
 

@@ -47,7 +47,7 @@ class Contents {
     }
     for (const std::int64_t step : checkpoint_steps(run_)) {
       try {
-        check_checkpoint(run_, step);
+        load_checkpoint(run_, step);
       } catch (const std::runtime_error& error) {
         add({shown(checkpoint_folder(run_, step)), 0, {}, error.what()});
       }

@@ -175,6 +175,18 @@ TEST_F(Verify, FindsWhatIsMissing) {
             std::string::npos);
 }
 
+TEST_F(Verify, HoldsACheckpointToItsFoldersName) {
+  run_recipe(recipe_);
+  fs::remove_all(checkpoint_folder(out(), 6));
+  fs::copy(checkpoint_folder(out(), 3), checkpoint_folder(out(), 6));
+  const Verification result = verify(8);
+  ASSERT_FALSE(result.equal());
+  EXPECT_NE(result.findings.front().text().find("is of step 3, not of its folder's"),
+            std::string::npos)
+      << result.findings.front().text();
+  expect_error<std::runtime_error>("load", "is of step 3", [&] { load_checkpoint(out(), 6); });
+}
+
 TEST_F(Verify, ExecutesWhatWasStoppedOrKilled) {
   std::atomic<bool> stop = false;
   Hooks hooks;
