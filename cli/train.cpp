@@ -7,13 +7,41 @@
 #include "cli/run.h"
 #include "cli/table.h"
 #include "train/report.h"
+#include "train/report_parts.h"
 
 namespace holdfast::cli {
 namespace {
 
+constexpr std::int64_t kLargestReport = std::int64_t{1} << 30;  // bytes
+
 std::string profile_file(const RunResult& run) { return run.recipe.output + "/profile.json"; }
 
-void print_result(const RunResult& run, const Profile::Summary& profile) {
+std::filesystem::path report_file(const RunResult& run) {
+  return std::filesystem::path(run.recipe.output) / "report.html";
+}
+
+// Before the ledger's last line, which covers them.
+void leave_pages(const RunResult& run, const Profile& profile) {
+  write_file(report_file(run), report_html(run));
+  if (profile.summary().steps > 0) write_file(profile_file(run), profile.trace().dump() + '\n');
+}
+
+// After it: the page says with which chain it ended.
+void name_chain(const RunResult& run) {
+  if (run.chain.empty()) return;
+  write_file(report_file(run),
+             report::with_chain(read_file(report_file(run), kLargestReport), run.chain));
+}
+
+// What --json prints beside metrics.json.
+Json::Object more_of(const RunResult& run, const Profile::Summary& profile) {
+  Json::Object more;
+  if (profile.steps > 0) more.emplace_back("profile", profile_json(profile));
+  if (!run.chain.empty()) more.emplace_back("chain", run.chain);
+  return more;
+}
+
+void print_result(const RunResult& run, const Profile::Summary& profile, const Common& common) {
   std::string out = tasks_text(run);
   out += fmt::format(
       "{} steps, {} tokens, {} of computing; {} holds model/, metrics.json and report.html\n",
@@ -22,6 +50,7 @@ void print_result(const RunResult& run, const Profile::Summary& profile) {
   if (profile.steps > 0)
     out += fmt::format("\n{}{} is their timeline, for chrome://tracing or ui.perfetto.dev\n",
                        profile_text(profile), profile_file(run));
+  if (!common.quiet && !run.chain.empty()) out += "chain " + run.chain + '\n';
   print(out);
 }
 
@@ -39,18 +68,16 @@ int run(const RunOptions& options, const Flags& flags, const Common& common) {
     Profile profile;
     Hooks hooks = watch.hooks();
     if (flags.profiled) hooks.profile = &profile;
+    hooks.saved = [&](const RunResult& run) { leave_pages(run, profile); };
     const RunResult result =
         flags.resume ? resume_recipe(recipe, hooks) : run_recipe(recipe, hooks);
     watch.clear();
-    write_file(std::filesystem::path(recipe.output) / "report.html", report_html(result));
+    name_chain(result);
     const Profile::Summary summary = profile.summary();
-    if (summary.steps > 0) write_file(profile_file(result), profile.trace().dump() + '\n');
     if (common.json)
-      print_metrics(recipe.output, summary.steps > 0
-                                       ? Json::Object{{"profile", profile_json(summary)}}
-                                       : Json::Object{});
+      print_metrics(recipe.output, more_of(result, summary));
     else
-      print_result(result, summary);
+      print_result(result, summary, common);
     return result.interrupted ? kInterrupted : kDone;
   });
 }

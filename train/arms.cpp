@@ -31,6 +31,13 @@ void remove_models(const fs::path& folder) {
   }
 }
 
+// Whether the ledger there has its last line.
+bool has_ended(const fs::path& folder) {
+  const LedgerReader ledger(folder / "ledger.jsonl");
+  return ledger.size() > 0 && !ledger.broken() &&
+         ledger.line(ledger.size() - 1).at("kind").as_string() == "end";
+}
+
 }  // namespace
 
 ArmsFolder::ArmsFolder(const std::string& command, const Recipe& recipe)
@@ -65,6 +72,9 @@ std::optional<RunResult> Arms::read_back(const Recipe& recipe) const {
     return std::nullopt;
   }
   try {
+    if (!has_ended(folder)) {
+      return std::nullopt;
+    }
     const Json json = Json::parse(read_file(file, kMaxResultBytes), file.string());
     if (json.at("key").as_string() == key_of(recipe)) {
       return result_from_json(json.at("result"));
@@ -86,6 +96,21 @@ Hooks Arms::hooks_of(const std::string& name) const {
   return hooks;
 }
 
+// What a later command reads back, and no more than is asked for: as the ledger's last line will
+// have it.
+void Arms::leave(const RunResult& result) const {
+  if (result.interrupted) {
+    return;
+  }
+  const fs::path folder = result.recipe.output;
+  const Json json =
+      Json::object({{"key", key_of(result.recipe)}, {"result", result_to_json(result)}});
+  write_file(folder / "result.json", json.dump() + "\n");
+  if (!options_.keep_models) {
+    remove_models(folder);
+  }
+}
+
 RunResult Arms::run(const std::string& name, Recipe recipe) {
   stop_if_asked(hooks_);
   recipe.output = (folder_ / name).string();
@@ -99,8 +124,10 @@ RunResult Arms::run(const std::string& name, Recipe recipe) {
   }
   ledger_.write("arm", Json::object({{"name", name}, {"read_back", earlier.has_value()}}));
   if (!earlier) {
+    Hooks hooks = hooks_of(name);
+    hooks.saved = [this](const RunResult& result) { leave(result); };
     try {
-      earlier = run_on(inputs_, recipe, hooks_of(name), {.earlier = first_ ? &*first_ : nullptr});
+      earlier = run_on(inputs_, recipe, hooks, {.earlier = first_ ? &*first_ : nullptr});
     } catch (const Refused&) {
       throw;
     } catch (const std::runtime_error& error) {
@@ -108,13 +135,6 @@ RunResult Arms::run(const std::string& name, Recipe recipe) {
     }
     if (earlier->interrupted) {
       throw Stopped();
-    }
-    write_file(
-        fs::path(recipe.output) / "result.json",
-        Json::object({{"key", key_of(recipe)}, {"result", result_to_json(*earlier)}}).dump() +
-            "\n");
-    if (!options_.keep_models) {
-      remove_models(recipe.output);
     }
   }
   if (!first_) {

@@ -48,6 +48,7 @@ class Arms {
 
  private:
   std::optional<RunResult> read_back(const Recipe& recipe) const;
+  void leave(const RunResult& result) const;
   std::string key_of(const Recipe& recipe) const;
   Hooks hooks_of(const std::string& name) const;
 

@@ -131,6 +131,14 @@ void save_checkpoint(const fs::path& output, const Checkpoint& checkpoint, std::
   }
 }
 
+void remove_checkpoints_after(const fs::path& output, std::int64_t step) {
+  for (const std::int64_t other : checkpoint_steps(output)) {
+    if (other > step) {
+      remove_checkpoint(checkpoint_folder(output, other));
+    }
+  }
+}
+
 void check_checkpoint(const fs::path& output, std::int64_t step) {
   const fs::path folder = checkpoint_folder(output, step);
   const fs::path file = folder / kManifest;

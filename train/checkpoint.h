@@ -39,10 +39,13 @@ void save_checkpoint(const std::filesystem::path& output, const Checkpoint& chec
 std::vector<std::int64_t> checkpoint_steps(const std::filesystem::path& output);
 std::filesystem::path checkpoint_folder(const std::filesystem::path& output, std::int64_t step);
 
+/// Takes away those of later steps: of a run that goes on before them.
+void remove_checkpoints_after(const std::filesystem::path& output, std::int64_t step);
+
 /// Throws std::runtime_error, naming the file, for a checkpoint that is not as it was written.
 void check_checkpoint(const std::filesystem::path& output, std::int64_t step);
-/// All of a checkpoint but its tensors, after check_checkpoint(), and these, which are large. Throws
-/// std::runtime_error, too, for a checkpoint of another step than its folder's name says.
+/// All of a checkpoint but its tensors, after check_checkpoint(), and these, which are large.
+/// Throws std::runtime_error, too, for a checkpoint of another step than its folder's name says.
 Checkpoint load_checkpoint(const std::filesystem::path& output, std::int64_t step);
 void load_tensors(const std::filesystem::path& output, Checkpoint& checkpoint);
 

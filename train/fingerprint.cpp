@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "train/dataset.h"
+#include "train/output.h"
 
 namespace holdfast {
 namespace {
@@ -55,17 +56,20 @@ Fingerprints fingerprint_inputs(const Recipe& recipe, const Inputs& inputs) {
   return files;
 }
 
-Fingerprints fingerprint_folders(const fs::path& root, std::initializer_list<const char*> folders) {
+Fingerprints fingerprint_folder(const fs::path& folder, const std::string& name) {
   Fingerprints files;
-  for (const char* folder : folders) {
-    if (!fs::exists(root / folder)) {
-      continue;
-    }
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(root / folder)) {
-      if (entry.is_regular_file()) {
-        files[fs::relative(entry.path(), root).string()] = fingerprint(entry.path());
-      }
-    }
+  for (const std::string& file : files_below(folder)) {
+    files[name + '/' + file] = fingerprint(folder / file);
+  }
+  return files;
+}
+
+Fingerprints fingerprint_files(const fs::path& root, const std::vector<std::string>& names,
+                               const Fingerprints& known) {
+  Fingerprints files;
+  for (const std::string& name : names) {
+    const auto at = known.find(name);
+    files[name] = at == known.end() ? fingerprint(root / name) : at->second;
   }
   return files;
 }

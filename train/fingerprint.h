@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "train/recipe.h"
@@ -27,9 +28,12 @@ Fingerprint fingerprint(const std::filesystem::path& file);
 /// Of every file that the run reads: weights, configuration and vocabulary, all splits, memories
 /// and importance of earlier runs, synonyms.
 Fingerprints fingerprint_inputs(const Recipe& recipe, const Inputs& inputs);
-/// Of all files below these folders of `root`, named from there; absent folders have none.
-Fingerprints fingerprint_folders(const std::filesystem::path& root,
-                                 std::initializer_list<const char*> folders);
+/// Of all files below `folder`, named as if it were called `name`; an absent one has none.
+Fingerprints fingerprint_folder(const std::filesystem::path& folder, const std::string& name);
+/// Of these files of `root`; those that are `known` are not read again.
+Fingerprints fingerprint_files(const std::filesystem::path& root,
+                               const std::vector<std::string>& names,
+                               const Fingerprints& known = {});
 
 /// {file: {"bytes", "sha256"}}, and back; throws std::runtime_error for what is no such object.
 Json to_json(const Fingerprints& files);

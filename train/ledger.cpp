@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/sha256.h"
 #include "base/utf8.h"
@@ -31,16 +32,32 @@ std::optional<std::string> checked_chain(const std::string& before, std::string_
   return line.substr(members.size()) == expected ? std::optional(chain) : std::nullopt;
 }
 
+// `members` with more of them in its "execution".
+Json with_execution(Json members, const Json::Object& more) {
+  const Json* own = members.find("execution");
+  Json execution = own ? *own : Json::object();
+  for (const auto& [key, value] : more) {
+    execution.set(key, value);
+  }
+  members.set("execution", std::move(execution));
+  return members;
+}
+
 }  // namespace
 
 void Ledger::write(std::string_view kind, const Json& members) {
-  std::string line = members.dump();
+  const bool first = !execution_.empty();
+  std::string line =
+      (first ? with_execution(members, std::exchange(execution_, {})) : members).dump();
   line.replace(
       0, 1, fmt::format("{{\"kind\":{}{}", Json(kind).dump(), members.items().empty() ? "" : ","));
   chain_ = chain_of(chain_, line);
   line.pop_back();  // the brace
   line.append(kBeforeChain).append(chain_).append("\"}\n");
   file_.append(line);
+  if (first || kind == "save" || kind == "end") {
+    file_.sync();
+  }
 }
 
 LedgerReader::LedgerReader(const std::filesystem::path& path)
@@ -58,6 +75,16 @@ LedgerReader::LedgerReader(const std::filesystem::path& path)
     begin = end + 1;
     places_.push_back({static_cast<std::int64_t>(begin), chain});
   }
+}
+
+std::size_t LedgerReader::unread() const {
+  const std::string_view after = std::string_view(text_).substr(rest());
+  const std::size_t first = after.find('\n');
+  if (first == std::string_view::npos) {
+    return 0;
+  }
+  return static_cast<std::size_t>(std::ranges::count(after.substr(first + 1), '\n')) +
+         (after.back() == '\n' ? 0 : 1);
 }
 
 std::string LedgerReader::where(std::size_t i) const { return fmt::format("{}:{}", name_, i + 1); }

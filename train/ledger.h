@@ -1,7 +1,7 @@
 // ledger.jsonl: what happened, a line of JSON each, on the disk as it happens and chained, so that
 // no line can be changed, dropped or added unnoticed. Lines of kind "step" (one a training step),
-// "evaluation" and "action" after one of kind "run"; one of kind "end" closes it. Tested by
-// tests/train/ledger_test.cpp.
+// "evaluation" and "action" after one of kind "run"; one of kind "save" before the model takes its
+// place; one of kind "end" closes it. Tested by tests/train/ledger_test.cpp.
 #pragma once
 
 #include <cstdint>
@@ -33,12 +33,14 @@ struct LedgerPlace {
 /// (of the machine) may differ when the run is repeated.
 class Ledger {
  public:
-  /// Starts an empty ledger; an earlier one is replaced. Throws std::runtime_error.
-  explicit Ledger(const std::filesystem::path& path) : file_(path) {}
-  /// Continues a ledger at `place`; what comes after it is dropped.
-  Ledger(const std::filesystem::path& path, const LedgerPlace& place)
-      : file_(path, place.bytes), chain_(place.chain) {}
+  /// Continues a ledger at `place`, from an empty one on; what comes after it is dropped.
+  /// `execution`: what the first line that is written says under this name, beside its own. Throws
+  /// std::runtime_error.
+  explicit Ledger(const std::filesystem::path& path, const LedgerPlace& place = {},
+                  Json::Object execution = {})
+      : file_(path, place.bytes), chain_(place.chain), execution_(std::move(execution)) {}
 
+  /// A line of kind "save" or "end", and the first one with `execution`, is on the disk on return.
   /// Throws std::runtime_error when it cannot be written.
   void write(std::string_view kind, const Json& members);
   /// What is written so far reaches the disk.
@@ -48,6 +50,7 @@ class Ledger {
  private:
   AppendingFile file_;
   std::string chain_;
+  Json::Object execution_;
 };
 
 /// A ledger that was written: its lines up to the first that is not as it was written.
@@ -70,6 +73,8 @@ class LedgerReader {
   bool broken() const { return rest() < text_.size(); }
   /// Whether these are no whole line.
   bool cut_short() const { return broken() && text_.find('\n', rest()) == std::string::npos; }
+  /// Lines after the one with which they begin, the last of them whole or not.
+  std::size_t unread() const;
 
  private:
   std::size_t rest() const {

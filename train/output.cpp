@@ -1,6 +1,7 @@
 #include "train/output.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <stdexcept>
 #include <system_error>
@@ -18,6 +19,19 @@ constexpr const char* kLock = ".holdfast.lock";  // also the mark of a folder th
 
 std::runtime_error refuse(const fs::path& output, const std::string& fact) {
   return std::runtime_error("output " + utf8::printable(output.string()) + ' ' + fact);
+}
+
+std::runtime_error not_looked_into(const fs::path& folder, const std::error_code& error) {
+  return std::runtime_error(utf8::printable(folder.string()) +
+                            ": cannot be looked into: " + error.message());
+}
+
+// Files of a run but for those in folders, recipe.toml and the ledger.
+constexpr std::array kResults = {"metrics.json", "result.json", "replay.csv",
+                                 "memory.csv",   "report.html", "profile.json"};
+
+bool is_importance(const std::string& name) {
+  return name.starts_with("importance.") && name.ends_with(".safetensors");
 }
 
 /// Whether `path` is `folder` or lies somewhere below it.
@@ -84,6 +98,54 @@ OutputFolder::~OutputFolder() {
   }
 }
 
+std::vector<std::string> files_below(const fs::path& folder) {
+  std::vector<std::string> files;
+  std::error_code error;
+  if (!fs::is_directory(folder, error)) {
+    return files;
+  }
+  for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code none;
+    if (at->is_regular_file(none)) {
+      files.push_back(at->path().lexically_relative(folder).string());
+    }
+  }
+  if (error) {
+    throw not_looked_into(folder, error);
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+std::vector<std::string> files_of_run(const fs::path& output) {
+  std::vector<std::string> files;
+  std::error_code error;
+  for (const char* folder : {"adapter", "checkpoints", "model"}) {
+    if (fs::is_regular_file(output / folder, error)) {
+      files.emplace_back(folder);
+    }
+    for (const std::string& file : files_below(output / folder)) {
+      if (!file.starts_with(".holdfast-")) {  // one that was begun when its process ended
+        files.push_back(std::string(folder) + '/' + file);
+      }
+    }
+  }
+  for (const fs::directory_entry& entry : fs::directory_iterator(output, error)) {
+    const std::string name = entry.path().filename().string();
+    std::error_code none;
+    if ((is_importance(name) || std::ranges::find(kResults, name) != kResults.end()) &&
+        entry.is_regular_file(none)) {
+      files.push_back(name);
+    }
+  }
+  if (error) {
+    throw not_looked_into(output, error);
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
 void clear_output(const fs::path& output) {
   clear_results(output);
   fs::remove(output / "ledger.jsonl");
@@ -92,14 +154,13 @@ void clear_output(const fs::path& output) {
 }
 
 void clear_results(const fs::path& output) {
-  for (const char* name :
-       {"metrics.json", "result.json", "replay.csv", "memory.csv", "report.html", "profile.json"}) {
+  for (const char* name : kResults) {
     fs::remove(output / name);
   }
   fs::remove_all(output / "adapter");
   for (const fs::directory_entry& entry : fs::directory_iterator(output)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with("importance.") && name.ends_with(".safetensors")) {
+    if (is_importance(name)) {
       fs::remove(entry.path());
     }
   }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "base/file.h"
@@ -32,6 +33,14 @@ class OutputFolder {
   Descriptor lock_;
   bool made_lock_ = false;
 };
+
+/// The files below `folder`, by the name that leads to each from there, in order; none when it is
+/// absent or a file. Throws std::runtime_error for what cannot be looked into.
+std::vector<std::string> files_below(const std::filesystem::path& folder);
+/// What a run leaves in its output folder and is there, in the same way: what is in model/,
+/// adapter/ and checkpoints/, and files beside them; but for recipe.toml and the ledger, which say
+/// themselves what they are, and whatever else people keep there.
+std::vector<std::string> files_of_run(const std::filesystem::path& output);
 
 /// Takes an earlier run's results away, all but its model, which is replaced when a new one is
 /// whole.

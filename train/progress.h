@@ -12,6 +12,7 @@
 namespace holdfast {
 
 class Profile;
+struct RunResult;
 
 /// How far a phase is.
 struct Progress {
@@ -47,6 +48,9 @@ struct Hooks {
   std::function<void(const std::string&)> notice;  // one line
   std::function<void(const CurvePoint&)> evaluated;
   std::function<void(const Action&)> acted;
+  /// When the model and metrics.json are there and the ledger's last line is not: what is written
+  /// now into the output folder is covered by it (files_of_run() of train/output.h).
+  std::function<void(const RunResult&)> saved;
   /// When it becomes true the step is finished, the model saved as usual and the result
   /// interrupted.
   const std::atomic<bool>* stop = nullptr;

@@ -316,7 +316,7 @@ std::string report_html(const RunResult& run) {
   add_curves(chart, run, "", false);
   body += chart_html(chart) + training(run) + "<h2>Results</h2>\n" + tasks_table(run) +
           classes_tables(run) + "<h2>Time and memory</h2>\n" + seconds_table({{"run", &run}}) +
-          notices(run);
+          report::chain_line() + notices(run);
   const std::string title = run.recipe.old.empty()
                                 ? "Training " + new_name(run)
                                 : "Learning " + new_name(run) + ", keeping " + old_names(run);

@@ -53,6 +53,8 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .85rem; }
   th, td { padding: .38rem .5rem; } td.text:first-child { min-width: 8rem; } thead th { white-space: normal; vertical-align: bottom; } ul { padding-left: 1.2rem; } }
 )";
 
+constexpr std::string_view kBeforeChain = "chain <code id=\"chain\">";
+constexpr std::size_t kChainDigits = 64;
 constexpr std::size_t kLongCell = 40;  // a longer one is a sentence: its column wraps
 
 /// Escaped text that keeps its line ends.
@@ -99,6 +101,30 @@ std::string card(const std::string& name, const std::string& value, const std::s
   return fmt::format(
       "<div class=\"card\"><h3>{}</h3><div class=\"value {}\">{}</div><p>{}</p></div>\n",
       html_escape(name), tone, html_escape(value), html_escape(note));
+}
+
+std::string no_chain() { return std::string(kChainDigits, '0'); }
+
+std::string chain_line() {
+  return fmt::format(
+      "<p>Ledger: {}{}</code>. Note it down: <code>holdfast verify --chain</code> takes it, and "
+      "tells "
+      "whether anything here was changed since.</p>\n",
+      kBeforeChain, no_chain());
+}
+
+std::string with_chain(std::string page, const std::string& chain) {
+  if (!chain_in(page).empty() && chain.size() == kChainDigits) {
+    page.replace(page.find(kBeforeChain) + kBeforeChain.size(), kChainDigits, chain);
+  }
+  return page;
+}
+
+std::string chain_in(const std::string& page) {
+  const std::size_t at = page.find(kBeforeChain);
+  const bool there =
+      at != std::string::npos && page.size() - at >= kBeforeChain.size() + kChainDigits;
+  return there ? page.substr(at + kBeforeChain.size(), kChainDigits) : "";
 }
 
 std::string page(const std::string& title, const std::string& lead, const std::string& body,

@@ -23,6 +23,15 @@ std::string table(const std::vector<std::vector<std::string>>& rows,
 std::string card(const std::string& name, const std::string& value, const std::string& note,
                  std::string_view tone = "");
 
+/// "Ledger: chain <c>", the chain of a run's last line. It comes after the page, whose fingerprint
+/// it stands for, too: the page is written with zeros, and that is what its fingerprint is of.
+std::string chain_line();
+/// The page with this chain in that line; as it was without one. no_chain(): with zeros.
+std::string with_chain(std::string page, const std::string& chain);
+std::string no_chain();
+/// The chain in a page's line; empty: there is no such line.
+std::string chain_in(const std::string& page);
+
 /// The whole page. `body` is HTML, all else text; `recipe`: the resolved one, as TOML, empty: none;
 /// `footer`: what the numbers are.
 std::string page(const std::string& title, const std::string& lead, const std::string& body,

@@ -68,6 +68,7 @@ struct RunResult {
   std::int64_t protected_weights = 0;  // by [protect]
   std::int64_t peak_bytes = 0;         // of tensors
   std::vector<std::string> notices;
+  std::string chain;  // of the ledger's last line, which stands for all; empty: none was written
 
   const TaskResult& fresh() const { return tasks.back(); }
 };

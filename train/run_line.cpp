@@ -84,7 +84,14 @@ Json run_line(const Recipe& recipe, const Inputs& inputs, std::int64_t hash_ever
   return line;
 }
 
-Json end_line(const RunResult& result, const std::string& weights) {
+Json save_line(const RunResult& result, const std::string& weights, const Fingerprints& files) {
+  return Json::object({{"step", result.steps},
+                       {"interrupted", result.interrupted},
+                       {"weights", weights},
+                       {"files", to_json(files)}});
+}
+
+Json end_line(const RunResult& result, const Fingerprints& files) {
   Json test = Json::object();
   for (const TaskResult& task : result.tasks) {
     if (task.before && task.after) {
@@ -92,14 +99,17 @@ Json end_line(const RunResult& result, const std::string& weights) {
                Json::object({{"before", task.before->accuracy}, {"after", task.after->accuracy}}));
     }
   }
-  return Json::object(
-      {{"step", result.steps},
-       {"interrupted", result.interrupted},
-       {"best_step", result.best_step},
-       {"merge_weight", result.merge ? Json(result.merge->best().weight) : Json()},
-       {"test", std::move(test)},
-       {"weights", weights},
-       {"files", to_json(fingerprint_folders(result.recipe.output, {"model", "adapter"}))}});
+  return Json::object({{"step", result.steps},
+                       {"interrupted", result.interrupted},
+                       {"best_step", result.best_step},
+                       {"merge_weight", result.merge ? Json(result.merge->best().weight) : Json()},
+                       {"test", std::move(test)},
+                       {"execution", Json::object({{"files", to_json(files)}})}});
+}
+
+Json::Object found_before(const std::filesystem::path& output) {
+  const Fingerprints model = fingerprint_folder(output / "model", "model");
+  return model.empty() ? Json::Object() : Json::Object{{"found", to_json(model)}};
 }
 
 Json evaluation_line(const CurvePoint& point, const std::vector<LayerDrift>& drift) {

@@ -2,6 +2,7 @@
 // evaluations; the last. Tested by tests/train/ledger_test.cpp.
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -23,9 +24,16 @@ Json run_line(const Recipe& recipe, const Inputs& inputs, std::int64_t hash_ever
 /// With the drift of every layer.
 Json evaluation_line(const CurvePoint& point, const std::vector<LayerDrift>& drift);
 
-/// What came out. `weights`: hash_weights() of the model before it took the form in which it is
-/// saved; "files": what the output folder holds of it.
-Json end_line(const RunResult& result, const std::string& weights);
+/// Of what is there before the model and its adapter take their place: `weights`, hash_weights()
+/// before it took the form in which it is saved; "files": what it then is.
+Json save_line(const RunResult& result, const std::string& weights, const Fingerprints& files);
+
+/// What came out. Under "execution", since times are in some: `files`, all that the run leaves.
+Json end_line(const RunResult& result, const Fingerprints& files);
+
+/// For the "execution" of the first line of a run, or of its part: {"found": the model that an
+/// earlier run, or part, has left in the folder}; empty when there is none.
+Json::Object found_before(const std::filesystem::path& output);
 
 /// recipe.toml, as a run writes it.
 std::string recipe_text(const Recipe& recipe);

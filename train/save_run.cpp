@@ -11,14 +11,15 @@
 #include "tensor/storage.h"
 #include "train/leave.h"
 #include "train/metrics.h"
+#include "train/output.h"
 #include "train/run_line.h"
 #include "train/state_hash.h"
 
 namespace holdfast {
 namespace {
 
-// Without the heads that have grown into another.
-void save_model(const RunContext& run, const std::filesystem::path& path) {
+// Into a folder that is there; without the heads that have grown into another.
+void write_model(const RunContext& run, const std::filesystem::path& folder) {
   std::optional<Model> pruned;
   for (const TaskData& task : run.inputs.tasks) {
     if (task.heads.start == task.heads.now) {
@@ -32,10 +33,30 @@ void save_model(const RunContext& run, const std::filesystem::path& path) {
     }
   }
   const Model& model = pruned ? *pruned : run.model;
-  DirectoryWriter folder(path);
-  model.save(folder.temporary(), run.inputs.fresh().heads.now);
-  run.inputs.tokenizer.save(folder.temporary(), model.config().max_positions);
-  folder.commit();
+  model.save(folder, run.inputs.fresh().heads.now);
+  run.inputs.tokenizer.save(folder, model.config().max_positions);
+}
+
+// The ledger says what the model is before it takes its place, so that nobody can put another
+// there.
+void save_model(const RunContext& run, const std::string& weights, const LineWriter& line,
+                Fingerprints& files) {
+  std::optional<DirectoryWriter> adapter;
+  if (run.model.adapter().kind == AdapterKind::lora) {
+    adapter.emplace(run.output() / "adapter");
+    write_peft(run.model, run.inputs.fresh().heads.now, run.recipe.model, adapter->temporary());
+    files = fingerprint_folder(adapter->temporary(), "adapter");
+    run.model.merge_lora();
+  }
+  run.result.drift = measure_drift(run.model, run.inputs.model);
+  DirectoryWriter model(run.output() / "model");
+  write_model(run, model.temporary());
+  files.merge(fingerprint_folder(model.temporary(), "model"));
+  line("save", save_line(run.result, weights, files));
+  if (adapter) {
+    adapter->commit();
+  }
+  model.commit();
 }
 
 // The model is safe by now, and stays so whatever becomes of this.
@@ -70,18 +91,22 @@ void save_run(const RunContext& run, const Prepared* prepared, const LineWriter&
         run.result.steps));
   }
   run.tell_always({.phase = "save", .detail = run.recipe.output, .done = 0, .total = 1});
-  if (run.model.adapter().kind == AdapterKind::lora) {
-    write_peft(run.model, run.inputs.fresh().heads.now, run.recipe.model, run.output() / "adapter");
-    run.model.merge_lora();
-  }
-  run.result.drift = measure_drift(run.model, run.inputs.model);
-  save_model(run, run.output() / "model");
+  Fingerprints files;
+  save_model(run, weights, line, files);
   if (prepared) {
     leave(run, *prepared);
   }
   summarise(run.result);
+  const auto take_fingerprints = [&] {
+    files = fingerprint_files(run.output(), files_of_run(run.output()), files);
+  };
+  take_fingerprints();  // of what is large: little is between metrics.json and the last line
   write_file(run.output() / "metrics.json", metrics_json(run.result).dump(2) + "\n");
-  line("end", end_line(run.result, weights));
+  if (run.hooks.saved) {
+    run.hooks.saved(run.result);
+  }
+  take_fingerprints();
+  line("end", end_line(run.result, files));
 }
 
 }  // namespace holdfast

@@ -96,9 +96,7 @@ RunResult Run::operator()() {
   }
   save_run(context_, execution_.lines ? nullptr : &prepared_,
            [this](std::string_view kind, const Json& line) { write(kind, line); });
-  if (ledger_) {
-    ledger_->sync();
-  }
+  result_.chain = ledger_ ? ledger_->place().chain : "";
   return std::move(result_);
 }
 
@@ -115,22 +113,23 @@ void Run::make_ready() try {
 // From here on the folder is this run's.
 void Run::open() {
   open_ = true;
-  const std::filesystem::path ledger = context_.output() / "ledger.jsonl";
   if (from_) {
     clear_results(recipe_.output);
-    if (!execution_.lines) {
-      ledger_ = std::make_unique<Ledger>(ledger, from_->ledger);
-    }
-    return;
+    remove_checkpoints_after(recipe_.output, from_->step());
+  } else {
+    clear_output(recipe_.output);
+    write_file(context_.output() / "recipe.toml", recipe_text(recipe_));
   }
-  clear_output(recipe_.output);
-  write_file(context_.output() / "recipe.toml", recipe_text(recipe_));
   if (!execution_.lines) {
-    ledger_ = std::make_unique<Ledger>(ledger);
+    ledger_ = std::make_unique<Ledger>(context_.output() / "ledger.jsonl",
+                                       from_ ? from_->ledger : LedgerPlace(),
+                                       found_before(recipe_.output));
   }
-  write("run", run_line(recipe_, inputs_, hash_every_));
-  for (const CurvePoint& point : result_.curve) {
-    write("evaluation", evaluation_line(point, measure_drift(model_, inputs_.model)));
+  if (!from_) {
+    write("run", run_line(recipe_, inputs_, hash_every_));
+    for (const CurvePoint& point : result_.curve) {
+      write("evaluation", evaluation_line(point, measure_drift(model_, inputs_.model)));
+    }
   }
 }
 

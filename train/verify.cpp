@@ -8,11 +8,11 @@
 #include <optional>
 #include <system_error>
 
-#include "base/sha256.h"
 #include "base/utf8.h"
 #include "train/checkpoint.h"
 #include "train/run_line.h"
 #include "train/trainer.h"
+#include "train/verify_folder.h"
 
 namespace holdfast {
 namespace {
@@ -24,96 +24,6 @@ std::string shown(const fs::path& path) { return utf8::printable(path.string());
 bool is_kind(const Json& line, std::string_view kind) {
   return line.at("kind").as_string() == kind;
 }
-
-// What lies in the run's folder and beside it, against what the ledger says of it.
-class Contents {
- public:
-  Contents(const fs::path& run, const LedgerReader& ledger, Verification& result)
-      : run_(run), ledger_(ledger), result_(result) {}
-
-  void check() {
-    check_chain();
-    check_recipe();
-    for (const auto& [name, was] : fingerprints_from(ledger_.line(0).at("files"))) {
-      compare_file(name, name, was);
-    }
-    if (result_.finished) {
-      check_model();
-    } else if (!changed_ && fs::exists(run_ / "metrics.json")) {
-      add({ledger_.where(result_.lines),
-           0,
-           {},
-           "the last line is missing: the run came to its end"});
-    }
-    for (const std::int64_t step : checkpoint_steps(run_)) {
-      try {
-        load_checkpoint(run_, step);
-      } catch (const std::runtime_error& error) {
-        add({shown(checkpoint_folder(run_, step)), 0, {}, error.what()});
-      }
-    }
-  }
-
- private:
-  void add(Finding finding) { result_.findings.push_back(std::move(finding)); }
-
-  // A line that the end of the process has cut short is none of the run's.
-  void check_chain() {
-    changed_ = ledger_.broken() && !ledger_.cut_short();
-    if (changed_) {
-      add({ledger_.where(ledger_.size()),
-           0,
-           {},
-           "this line, or the one before it, is not as it was written: the chain is broken"});
-    }
-  }
-
-  void check_recipe() {
-    const std::string was = ledger_.line(0).at("execution").at("recipe_toml").as_string();
-    const std::string is = sha256_file(run_ / "recipe.toml");
-    if (is != was) {
-      add({shown(run_ / "recipe.toml"), 0, {"sha256", was, is}, ""});
-    }
-  }
-
-  void compare_file(const fs::path& file, const std::string& name, const Fingerprint& was) {
-    if (!fs::exists(file)) {
-      throw Refused(fmt::format(
-          "{}: the run has read this file, and it is not there; verify where the run was started",
-          utf8::printable(name)));
-    }
-    ++result_.files;
-    const Fingerprint is = fingerprint(file);
-    if (is.bytes != was.bytes) {
-      add({utf8::printable(name), 0, {"bytes", was.bytes, is.bytes}, ""});
-    } else if (is != was) {
-      add({utf8::printable(name), 0, {"sha256", was.sha256, is.sha256}, ""});
-    }
-  }
-
-  void check_model() {
-    const Fingerprints was = fingerprints_from(ledger_.line(ledger_.size() - 1).at("files"));
-    const Fingerprints is = fingerprint_folders(run_, {"model", "adapter"});
-    for (const auto& [name, file] : was) {
-      ++result_.files;
-      const auto found = is.find(name);
-      const Json now = found == is.end() ? Json() : Json(found->second.sha256);
-      if (now != Json(file.sha256)) {
-        add({shown(run_ / name), 0, {"sha256", file.sha256, now}, ""});
-      }
-    }
-    for (const auto& [name, file] : is) {
-      if (!was.contains(name)) {
-        add({shown(run_ / name), 0, {}, "is not of this run"});
-      }
-    }
-  }
-
-  const fs::path& run_;
-  const LedgerReader& ledger_;
-  Verification& result_;
-  bool changed_ = false;  // a line of the ledger
-};
 
 // A folder to execute the run in.
 class ScratchFolder {
@@ -182,7 +92,8 @@ class Comparison {
     }
     // Where Ctrl-C ended the run, it ends here, too.
     const Json next = ledger_.line(next_);
-    if (is_kind(next, "end") && next.at("interrupted").as_bool()) {
+    const bool ends = is_kind(next, "save") || is_kind(next, "end");
+    if (ends && next.at("interrupted").as_bool() && !stop_) {
       if (step == 0) {  // somewhere between two lines
         throw Over();
       }
@@ -199,7 +110,7 @@ class Comparison {
   }
 
   void count(std::string_view kind, std::int64_t step, const Json& line) {
-    result_.end = kind == "end";
+    result_.end = kind == "save" || kind == "end";
     if (step > 0) {
       result_.first = result_.first > 0 ? result_.first : step;
       result_.last = step;
@@ -233,7 +144,7 @@ void check_machine(const Json& was, const Recipe& recipe, const Inputs& inputs) 
   };
   for (const char* member : {"holdfast", "isa", "libraries"}) {
     if (const auto other = first_difference(only(was, member), only(is, member))) {
-      throw Refused("the run cannot be executed again to the same bits here: " + other->text());
+      throw Refused(other->text());
     }
   }
 }
@@ -278,21 +189,47 @@ void execute(const fs::path& run, const LedgerReader& ledger, const VerifyOption
   }
 }
 
-void check_steps(const VerifyOptions& options, const LedgerReader& ledger) {
-  std::int64_t last = 0;
-  for (std::size_t i = ledger.size(); i-- > 0 && last == 0;) {
-    const Json line = ledger.line(i);
-    last = is_kind(line, "step") ? line.at("step").as_int64() : 0;
+// Empty unless the run has no such steps.
+std::string lacks_steps(const VerifyOptions& options, std::int64_t last) {
+  return options.from <= last && options.to <= last
+             ? ""
+             : fmt::format("the run has {} steps, and was to be verified {} step {}", last,
+                           options.from > last ? "from" : "to", std::max(options.from, options.to));
+}
+
+LedgerReader read_ledger(const fs::path& run) {
+  try {
+    return LedgerReader(run / "ledger.jsonl");
+  } catch (const std::runtime_error& error) {
+    throw Refused(error.what());
   }
-  if (options.from > last || options.to > last) {
-    throw Refused(fmt::format("the run has {} steps, and was to be verified {} step {}", last,
-                              options.from > last ? "from" : "to",
-                              std::max(options.from, options.to)));
+}
+
+Account account_of(const fs::path& run, const LedgerReader& ledger, Verification& result) {
+  try {
+    if (ledger.size() == 0 && (!ledger.broken() || ledger.cut_short())) {
+      result.findings.push_back(finding_at(ledger.where(0), "holds no line of a run"));
+    }
+    return read_account(ledger, result);
+  } catch (const Refused& error) {
+    throw Refused(fmt::format("{}: {}", shown(run), error.what()));
   }
-  if (options.to > 0 && options.from > options.to) {
-    throw Refused(fmt::format("from step {} to step {} there is nothing to verify", options.from,
-                              options.to));
+}
+
+// The chain that somebody has noted down.
+void check_noted(const LedgerReader& ledger, const std::string& noted, Verification& result) {
+  if (noted.empty() || noted == result.chain) {
+    return;
   }
+  std::string fact;
+  for (std::size_t i = 0; i < ledger.size(); ++i) {
+    if (ledger.place(i).chain == noted) {
+      fact = fmt::format("that is line {}'s: what follows it was not there then", i + 1);
+    }
+  }
+  const std::size_t last = std::max<std::size_t>(ledger.size(), 1) - 1;
+  const Json is = result.chain.empty() ? Json() : Json(result.chain);
+  result.findings.push_back({ledger.where(last), 0, {"chain", noted, is}, fact});
 }
 
 }  // namespace
@@ -303,33 +240,37 @@ std::string Finding::text() const {
                      differs.empty() || fact.empty() ? "" : "; ", fact);
 }
 
+void Verification::refuse(const std::string& why) {
+  if (refusal.empty()) {
+    refusal = why;
+  }
+}
+
 Verification verify_run(const fs::path& run, const VerifyOptions& options, const Hooks& hooks) {
-  if (!fs::exists(run / "ledger.jsonl")) {
+  if (options.to > 0 && options.from > options.to) {
+    throw Refused(fmt::format("from step {} to step {} there is nothing to verify", options.from,
+                              options.to));
+  }
+  std::error_code error;
+  if (!fs::exists(run / "ledger.jsonl", error)) {
     throw Refused(fmt::format("{}: holds no run: there is no ledger.jsonl", shown(run)));
   }
   Verification result;
+  const LedgerReader ledger = read_ledger(run);
+  const Account account = account_of(run, ledger, result);
+  check_noted(ledger, options.chain, result);
+  check_folder(run, ledger, account, result);
+  if (!result.findings.empty() || !result.refusal.empty() || !options.execute) {
+    return result;
+  }
+  if (const std::string lacks = lacks_steps(options, account.last_step); !lacks.empty()) {
+    result.refuse(lacks);
+    return result;
+  }
   try {
-    const LedgerReader ledger(run / "ledger.jsonl");
-    result.lines = ledger.size();
-    if (ledger.size() == 0) {
-      result.findings.push_back({ledger.where(0), 0, {}, "is not as a run wrote it"});
-      return result;
-    }
-    result.chain = ledger.place(ledger.size() - 1).chain;
-    if (!is_kind(ledger.line(0), "run")) {
-      throw Refused(fmt::format("{}: is the folder of `{}`, not of a run: verify one of its arms",
-                                shown(run), ledger.line(0).at("kind").as_string()));
-    }
-    check_steps(options, ledger);
-    result.finished = is_kind(ledger.line(ledger.size() - 1), "end");
-    Contents(run, ledger, result).check();
-    if (result.equal()) {
-      execute(run, ledger, options, hooks, result);
-    }
-  } catch (const Refused&) {
-    throw;
-  } catch (const std::runtime_error& error) {
-    throw Refused(error.what());
+    execute(run, ledger, options, hooks, result);
+  } catch (const std::runtime_error& why) {
+    result.refuse(fmt::format("steps cannot be executed here: {}", why.what()));
   }
   return result;
 }

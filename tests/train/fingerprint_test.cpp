@@ -38,9 +38,14 @@ TEST(Fingerprint, OfEveryFileThatARunReads) {
 
 TEST(Fingerprint, OfFolders) {
   const RunFixture files;
-  const Fingerprints found = fingerprint_folders(files.folder().path(), {"model", "nothing"});
-  EXPECT_TRUE(found.contains("model/config.json"));
-  EXPECT_FALSE(found.contains("news_train.csv"));
+  const Fingerprints found = fingerprint_folder(files.path("model"), "start");
+  EXPECT_EQ(found.at("start/config.json"), fingerprint(files.path("model/config.json")));
+  EXPECT_TRUE(fingerprint_folder(files.path("nothing"), "start").empty());
+  const Fingerprints known = {{"news_test.csv", {1, "known"}}};
+  const Fingerprints some =
+      fingerprint_files(files.folder().path(), {"news_test.csv", "news_train.csv"}, known);
+  EXPECT_EQ(some.at("news_test.csv").sha256, "known");
+  EXPECT_EQ(some.at("news_train.csv"), fingerprint(files.path("news_train.csv")));
   expect_error<std::runtime_error>("gone", "nowhere", [&] { fingerprint(files.path("nowhere")); });
 }
 

@@ -107,7 +107,7 @@ TEST(Ledger, TellsWhatWentInWhatWasDoneAndWhatCameOut) {
   const RunResult result = run_recipe(recipe);
   const LedgerReader ledger(files.path("out") / "ledger.jsonl");
   EXPECT_FALSE(ledger.broken());
-  ASSERT_EQ(ledger.size(), 1U + 3 + 10 + 1);
+  ASSERT_EQ(ledger.size(), 1U + 3 + 10 + 2);
   const Json run = ledger.line(0);
   EXPECT_EQ(run.at("kind").as_string(), "run");
   for (const char* member : {"holdfast", "isa", "seed", "precision", "numerics", "inputs"}) {
@@ -123,7 +123,7 @@ TEST(Ledger, TellsWhatWentInWhatWasDoneAndWhatCameOut) {
     EXPECT_NE(run.at("files").find(files.path(name).string()), nullptr) << name;
   }
   std::int64_t steps = 0;
-  for (std::size_t i = 1; i + 1 < ledger.size(); ++i) {
+  for (std::size_t i = 1; i + 2 < ledger.size(); ++i) {
     const Json line = ledger.line(i);
     if (line.at("kind").as_string() == "evaluation") {
       EXPECT_EQ(line.at("drift").items().size(), 4U);
@@ -145,8 +145,19 @@ TEST(Ledger, TellsWhatWentInWhatWasDoneAndWhatCameOut) {
   EXPECT_FALSE(end.at("interrupted").as_bool());
   EXPECT_EQ(end.at("test").at("news").at("after").as_double(), result.tasks[0].after->accuracy);
   const std::string model = file_text(files.path("out") / "model" / "model.safetensors");
-  EXPECT_EQ(end.at("files").at("model/model.safetensors").at("sha256").as_string(), sha256(model));
-  EXPECT_NE(end.at("files").find("model/heads.safetensors"), nullptr);
+  const Json save = ledger.line(ledger.size() - 2);
+  EXPECT_EQ(save.at("kind").as_string(), "save");
+  for (const Json& saved : {save.at("files"), end.at("execution").at("files")}) {
+    EXPECT_EQ(saved.at("model/model.safetensors").at("sha256").as_string(), sha256(model));
+    EXPECT_NE(saved.find("model/heads.safetensors"), nullptr);
+  }
+  const Json& left = end.at("execution").at("files");
+  for (const char* name : {"metrics.json", "replay.csv", "importance.safetensors"}) {
+    EXPECT_EQ(left.at(name).at("sha256").as_string(), sha256(file_text(files.path("out") / name)))
+        << name;
+  }
+  EXPECT_EQ(left.find("recipe.toml"), nullptr);
+  EXPECT_EQ(result.chain, ledger.place(ledger.size() - 1).chain);
 }
 
 }  // namespace
