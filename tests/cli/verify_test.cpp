@@ -47,6 +47,12 @@ TEST_F(VerifyCommand, SaysThatAllIsEqualAndWhatIsNot) {
   EXPECT_EQ(differs.status, 1);
   EXPECT_NE(differs.out.find("ledger.jsonl:"), std::string::npos) << differs.out;
   EXPECT_NE(differs.out.find("the chain is broken"), std::string::npos) << differs.out;
+  EXPECT_NE(differs.out.find(" (after the broken line "), std::string::npos) << differs.out;
+  EXPECT_EQ(differs.out.find("did not end"), std::string::npos) << differs.out;
+  write(out() / "ledger.jsonl", "{");
+  const Outcome empty = holdfast({"verify", "runs/new"});
+  EXPECT_EQ(empty.status, 1);
+  EXPECT_EQ(empty.out.find("chain "), std::string::npos) << empty.out;
   write(out() / "ledger.jsonl", ledger);
 
   write(folder_.path() / "new_valid.csv", read(folder_.path() / "new_valid.csv") + "\n");
@@ -61,12 +67,54 @@ TEST_F(VerifyCommand, SaysThatAllIsEqualAndWhatIsNot) {
   EXPECT_EQ(lines_of(nothing.err).size(), 1U) << nothing.err;
 }
 
+TEST_F(VerifyCommand, TrainSaysTheChainThatStandsForAll) {
+  const Outcome loud = run(folder_.path(), {"train", "recipe.toml", "--profile"});
+  ASSERT_EQ(loud.status, 0) << loud.err;
+  const std::string chain = lines_of(loud.out).back().substr(6);
+  ASSERT_EQ(chain.size(), 64U) << loud.out;
+  EXPECT_EQ(lines_of(loud.out).back(), "chain " + chain);
+  EXPECT_EQ(holdfast({"verify", "runs/new", "--chain", chain}).status, 0);
+  std::string report = read(out() / "report.html");
+  const std::size_t at = report.find(chain);
+  ASSERT_NE(at, std::string::npos);
+  const Outcome other = holdfast({"verify", "runs/new", "--chain", std::string(64, 'a')});
+  EXPECT_EQ(other.status, 1);
+  EXPECT_NE(other.out.find("chain is \"" + chain + "\", was \"aaa"), std::string::npos)
+      << other.out;
+  EXPECT_EQ(holdfast({"verify", "runs/new", "--chain", "abc"}).status, 2);
+  for (const auto& file : {out() / "metrics.json", out() / "profile.json", out() / "report.html"}) {
+    const std::string before = read(file);
+    write(file, before + "\n");
+    const Outcome changed = holdfast({"verify", "runs/new", "--no-execute"});
+    EXPECT_EQ(changed.status, 1) << file;
+    EXPECT_NE(changed.out.find(file.filename().string() + ": bytes is "), std::string::npos);
+    write(file, before);
+  }
+  const Outcome quiet = holdfast({"train", "recipe.toml"});
+  EXPECT_EQ(quiet.out.find("chain "), std::string::npos) << quiet.out;
+  const Outcome json = holdfast({"train", "recipe.toml", "--json"});
+  EXPECT_EQ(Json::parse(json.out, "stdout").at("chain").as_string().size(), 64U) << json.err;
+}
+
 TEST_F(VerifyCommand, RefusesTheKernelsOfAnotherCpu) {
   ASSERT_EQ(trained_.status, 0) << trained_.err;
   const Outcome verify = elsewhere({"verify", "runs/new", "--quiet"});
   EXPECT_EQ(verify.status, 2) << verify.out;
   EXPECT_NE(verify.err.find("libraries.gemm is "), std::string::npos) << verify.err;
   EXPECT_EQ(lines_of(verify.err).size(), 1U) << verify.err;
+  EXPECT_NE(verify.err.find("runs/new: chain and "), std::string::npos) << verify.err;
+  EXPECT_NE(verify.err.find(" files hold; steps cannot be executed here: "), std::string::npos)
+      << verify.err;
+  const Outcome files = elsewhere({"verify", "runs/new", "--no-execute"});
+  EXPECT_EQ(files.status, 0) << files.err;
+  EXPECT_NE(files.out.find("nothing was executed again"), std::string::npos) << files.out;
+  const Outcome json = elsewhere({"verify", "runs/new", "--json", "--quiet"});
+  EXPECT_EQ(json.status, 2);
+  EXPECT_TRUE(Json::parse(json.out, "stdout").at("equal").is_null()) << json.out;
+  const std::string metrics = read(out() / "metrics.json");
+  write(out() / "metrics.json", "{}");
+  EXPECT_EQ(elsewhere({"verify", "runs/new", "--quiet"}).status, 1);
+  write(out() / "metrics.json", metrics);
   const Outcome resume =
       elsewhere({"train", "recipe.toml", "--resume", "--quiet", "--set", "checkpoint.every=2"});
   EXPECT_EQ(resume.status, 2);
