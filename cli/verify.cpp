@@ -16,6 +16,7 @@ namespace {
 
 struct Options {
   std::string run, threads = "auto";
+  bool no_execute = false;
   VerifyOptions verify;
 };
 
@@ -131,7 +132,7 @@ Command add_verify(CLI::App& app, Common& common) {
           ->check(whole_number(1));
   CLI::Option* to =
       sub->add_option("--to", options->verify.to, "Last step to execute")->check(whole_number(1));
-  sub->add_flag("!--no-execute", options->verify.execute,
+  sub->add_flag("--no-execute", options->no_execute,
                 "Check the chain and the files alone, and execute nothing")
       ->excludes(from)
       ->excludes(to);
@@ -142,6 +143,7 @@ Command add_verify(CLI::App& app, Common& common) {
             if (threads != "auto")
               std::from_chars(threads.data(), threads.data() + threads.size(),
                               options->verify.threads);
+            options->verify.execute = !options->no_execute;
             return run(*options, common);
           }};
 }

@@ -312,6 +312,13 @@ Inputs load_inputs(const Recipe& recipe, const ReadProgress& progress) {
           make_augmenter(recipe)};
 }
 
+void Inputs::leave_out_tests() {
+  tested = false;
+  for (TaskData& task : tasks) {
+    task.test.clear();
+  }
+}
+
 std::string Inputs::digest() const {
   Hasher hasher;
   hasher.update(arithmetic());

@@ -49,11 +49,14 @@ struct Inputs {
   std::string new_head;                // the new task's, when it has no past
   std::optional<Augmenter> augmenter;  // of training texts
   Fingerprints files{};                // that were read; of open_inputs() alone
+  bool tested = true;                  // false: without the test splits
 
   const TaskData& fresh() const { return tasks.back(); }
   /// Of weights, labels, tokens, training texts and importance that is read: equal inputs, equal
   /// digest.
   std::string digest() const;
+  /// For runs that are chosen by what comes out: no test split is seen.
+  void leave_out_tests();
 };
 
 /// Called before each file with its name, files done and files in all.

@@ -79,6 +79,9 @@ Json run_line(const Recipe& recipe, const Inputs& inputs, std::int64_t hash_ever
   line.add("recipe", computed);
   line.add("files", to_json(inputs.files));
   line.add("inputs", inputs.digest());
+  if (!inputs.tested) {
+    line.add("tested", false);
+  }
   line.add("hash_every", hash_every);
   line.add("execution", Json::object(std::move(execution)));
   return line;

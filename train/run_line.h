@@ -16,9 +16,9 @@ namespace holdfast {
 std::int64_t ledger_hash_every(const Recipe& recipe, const Inputs& inputs, const Model& model);
 
 /// "holdfast", "isa", "libraries": whose bits these are; "recipe" (every key of computation()),
-/// "inputs", "files": what was computed; "execution" (threads, CPU, SHA-256 of recipe.toml, and of
-/// portable numerics the instruction set and the libraries): what no bit depends on. `recipe` is
-/// resolved.
+/// "inputs", "files", "tested" (false: no test split was seen): what was computed; "execution"
+/// (threads, CPU, SHA-256 of recipe.toml, and of portable numerics the instruction set and the
+/// libraries): what no bit depends on. `recipe` is resolved.
 Json run_line(const Recipe& recipe, const Inputs& inputs, std::int64_t hash_every);
 
 /// With the drift of every layer.

@@ -131,8 +131,8 @@ void Search::open(const Recipe& point, bool with_tests) {
   Recipe recipe = point;
   recipe.threads = threads_ > 0 ? threads_ : recipe.threads;
   inputs_ = std::make_unique<Inputs>(open_inputs(recipe, hooks_));
-  for (TaskData& task : inputs_->tasks) {
-    task.test.resize(with_tests ? task.test.size() : 0);
+  if (!with_tests) {
+    inputs_->leave_out_tests();
   }
   threads_ = thread_count();
   read_ = read;

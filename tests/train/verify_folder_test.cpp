@@ -8,6 +8,7 @@
 #include "train/output.h"
 #include "train/report.h"
 #include "train/report_parts.h"
+#include "train/search.h"
 
 namespace holdfast {
 namespace {
@@ -237,6 +238,17 @@ TEST_F(VerifyFolder, WhatContradictsTheLedgerIsAFinding) {
   write_file(out() / "ledger.jsonl", "");
   expect_found(":1: holds no line of a run", "empty");
   EXPECT_EQ(look().chain, "");
+}
+
+TEST_F(VerifyFolder, PointsOfASearchVerify) {
+  recipe_.leave = {};
+  recipe_.search.emplace().grid = {{"ewc.lambda", {Toml(0.1), Toml(0.2)}}};
+  search_recipe(recipe_);
+  for (const char* arm : {"best", "point-1/steps-10"}) {
+    const Verification result = verify_run(out() / arm, {.threads = 1});
+    EXPECT_TRUE(result.equal()) << arm << ": " << result.findings.front().text();
+    EXPECT_TRUE(result.end) << arm << ": " << result.refusal;
+  }
 }
 
 TEST_F(VerifyFolder, ArmsVerify) {
