@@ -15,6 +15,7 @@
 #include "nn/model.h"
 #include "tensor/blas.h"
 #include "tensor/cpu.h"
+#include "tensor/cuda/runtime.h"
 
 namespace holdfast::cli {
 namespace {
@@ -33,6 +34,21 @@ std::string compiler() {
 #endif
 }
 
+// "cpu", and the GPUs, or why a build with CUDA finds none.
+std::string devices() {
+  std::string text = "cpu";
+  const cuda::Runtime* runtime = cuda::runtime();
+  if (runtime == nullptr) return text;
+  if (const std::string missing = runtime->missing(); !missing.empty())
+    return text + " (" + missing + ')';
+  for (int device = 0; device < runtime->device_count(); ++device) {
+    const cuda::DeviceFacts facts = runtime->facts(device);
+    text += fmt::format(", {} ({}, {})", name_of(Device{device}), facts.name,
+                        human_bytes(facts.memory_bytes));
+  }
+  return text + "; " + runtime->description();
+}
+
 Json build_facts() {
   return Json::object({{"version", version()},
                        {"compiler", compiler()},
@@ -40,6 +56,7 @@ Json build_facts() {
                        {"instruction_set", name_of(isa())},
                        {"numerics", is_portable(isa()) ? "portable" : "fast"},
                        {"gemm", gemm_description()},
+                       {"devices", devices()},
                        {"cpus", available_cpus()},
                        {"memory_bytes", installed_memory()}});
 }

@@ -110,7 +110,7 @@ class Bf16Product {
     const NoSignals no_signals;
     thread_local dnnl::stream stream(engine());
     const auto scratch_description = description_.scratchpad_desc();
-    const Storage scratch(static_cast<std::int64_t>(scratch_description.get_size()));
+    const Storage scratch(static_cast<std::int64_t>(scratch_description.get_size()), Device());
     product_.execute(stream,
                      {{DNNL_ARG_SRC, {a_, engine(), const_cast<Bf16*>(A)}},
                       {DNNL_ARG_WEIGHTS, {b_, engine(), const_cast<Bf16*>(B)}},

@@ -5,12 +5,16 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "tensor/cuda/runtime.h"
 
 namespace holdfast {
 namespace {
@@ -25,21 +29,30 @@ std::int64_t block_size(std::int64_t bytes) {
   return std::max(kAlignment, (bytes + step - 1) / step * step);
 }
 
+std::byte* allocate(Device device, std::int64_t bytes) {
+  void* data = device.is_cuda() ? cuda::runtime()->allocate(device.cuda, bytes)
+                                : std::aligned_alloc(kAlignment, static_cast<std::size_t>(bytes));
+  if (data == nullptr) throw std::bad_alloc();
+  return static_cast<std::byte*>(data);
+}
+
+void release(Device device, std::byte* data) {
+  device.is_cuda() ? cuda::runtime()->release(device.cuda, data) : std::free(data);
+}
+
 class Pool {
  public:
-  std::byte* take(std::int64_t block) {
+  std::byte* take(Device device, std::int64_t block) {
     std::lock_guard lock(mutex_);
     check_budget(block);
     std::byte* data = nullptr;
-    auto& free = free_[block];
+    auto& free = free_[{device.cuda, block}];
     if (!free.empty()) {
       data = free.back();
       free.pop_back();
       use_.cached -= block;
     } else {
-      data =
-          static_cast<std::byte*>(std::aligned_alloc(kAlignment, static_cast<std::size_t>(block)));
-      if (data == nullptr) throw std::bad_alloc();
+      data = allocate(device, block);
     }
     count_live(block);
     return data;
@@ -56,17 +69,18 @@ class Pool {
     use_.live -= block;
   }
 
-  void give_back(std::byte* data, std::int64_t block) {
+  // Kernels that still work on it run before those of its next owner.
+  void give_back(Device device, std::byte* data, std::int64_t block) {
     std::lock_guard lock(mutex_);
     use_.live -= block;
     use_.cached += block;
-    free_[block].push_back(data);
+    free_[{device.cuda, block}].push_back(data);
   }
 
   void release() {
     std::lock_guard lock(mutex_);
-    for (auto& [block, free] : free_) {
-      for (std::byte* data : free) std::free(data);
+    for (auto& [key, free] : free_) {
+      for (std::byte* data : free) holdfast::release({key.first}, data);
     }
     free_.clear();
     use_.cached = 0;
@@ -99,7 +113,8 @@ class Pool {
   }
 
   std::mutex mutex_;
-  std::map<std::int64_t, std::vector<std::byte*>> free_;
+  // Of a device and size.
+  std::map<std::pair<int, std::int64_t>, std::vector<std::byte*>> free_;
   MemoryUse use_;
   std::int64_t budget_ = 0;
 };
@@ -118,14 +133,19 @@ void reset_memory_peak() { pool().reset_peak(); }
 void set_memory_budget(std::int64_t bytes) { pool().set_budget(bytes); }
 void release_cached_memory() { pool().release(); }
 
-Storage::Storage(std::int64_t bytes) : bytes_(bytes) {
+Storage::Storage(std::int64_t bytes, Device device) : device_(device), bytes_(bytes) {
   if (bytes < 0) throw std::invalid_argument("[storage] negative size");
   block_ = block_size(bytes);
-  data_ = pool().take(block_);
+  data_ = pool().take(device, block_);
 }
 
 std::shared_ptr<Storage> Storage::zeros(std::int64_t bytes) {
   if (bytes < 0) throw std::invalid_argument("[storage] negative size");
+  if (current_device().is_cuda()) {
+    auto storage = std::make_shared<Storage>(bytes);
+    storage->clear(0, bytes);
+    return storage;
+  }
   const std::int64_t block = block_size(bytes);
   const auto size = static_cast<std::size_t>(block);
   pool().count(block);
@@ -144,14 +164,25 @@ std::shared_ptr<Storage> Storage::zeros(std::int64_t bytes) {
 void Storage::expect_sparse(std::int64_t begin, std::int64_t end) const {
   const std::int64_t page = sysconf(_SC_PAGESIZE), first = (begin + page - 1) / page * page,
                      last = std::min(end, bytes_) / page * page;
-  if (first < last) madvise(data_ + first, static_cast<std::size_t>(last - first), MADV_NOHUGEPAGE);
+  if (first < last && !device_.is_cuda())
+    madvise(data_ + first, static_cast<std::size_t>(last - first), MADV_NOHUGEPAGE);
 }
 
 Storage::Storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner)
     : data_(static_cast<std::byte*>(data)), bytes_(bytes), owner_(std::move(owner)) {}
 
 Storage::~Storage() {
-  if (block_ > 0) pool().give_back(data_, block_);
+  if (block_ > 0) pool().give_back(device_, data_, block_);
 }
+
+void Storage::clear(std::int64_t begin, std::int64_t bytes) const {
+  if (device_.is_cuda()) {
+    cuda::runtime()->zero(device_.cuda, data_ + begin, bytes);
+  } else {
+    std::memset(data_ + begin, 0, static_cast<std::size_t>(bytes));
+  }
+}
+
+void Storage::wait() const { cuda::runtime()->wait(device_.cuda); }
 
 }  // namespace holdfast

@@ -1,10 +1,13 @@
-// Memory of tensors: blocks from a caching pool that counts live and peak bytes. A training step
-// asks for the same sizes again and again; a cached block is neither mapped nor faulted anew.
+// Memory of tensors: blocks from a caching pool that counts live and peak bytes, all devices
+// together. A training step asks for the same sizes again and again; a cached block is neither
+// mapped nor faulted anew.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+
+#include "tensor/device.h"
 
 namespace holdfast {
 
@@ -22,15 +25,15 @@ void set_memory_budget(std::int64_t bytes);
 /// Gives the free blocks back to the system.
 void release_cached_memory();
 
-/// A block of memory, 64-byte aligned, contents unspecified when new. Blocks come from and return
-/// to the pool.
+/// A block of memory on the current device, 64-byte aligned, contents unspecified when new. Blocks
+/// come from and return to the pool.
 class Storage {
  public:
   /// Throws std::invalid_argument when bytes < 0, std::runtime_error beyond the budget,
   /// std::bad_alloc.
-  explicit Storage(std::int64_t bytes);
-  /// All zeros, from the system and back to it, for what lives long: pages take time and memory
-  /// when they are first written. Counts in full. Throws as above.
+  explicit Storage(std::int64_t bytes, Device device = current_device());
+  /// All zeros, from the system and back to it, for what lives long: on the CPU, pages take time
+  /// and memory when they are first written. Counts in full. Throws as above.
   static std::shared_ptr<Storage> zeros(std::int64_t bytes);
   /// Of zeros(), before anything is written: much of bytes [begin, end) may never be. Small pages
   /// there, so that what is not takes no memory.
@@ -41,11 +44,25 @@ class Storage {
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  std::byte* data() const { return data_; }
+  /// For the host, which may read and write all memory: on a device, waits until that is done with
+  /// everything asked of it. Ask anew after every operation.
+  std::byte* data() const {
+    if (device_.is_cuda()) wait();
+    return data_;
+  }
+  /// For an operation that runs on `on`: as data(), but without waiting where the memory is there,
+  /// as a device works in the order in which it was asked.
+  std::byte* data(Device on) const { return on == device_ ? data_ : data(); }
+  Device device() const { return device_; }
   std::int64_t bytes() const { return bytes_; }
+  /// Zeros to `bytes` bytes from `begin` on.
+  void clear(std::int64_t begin, std::int64_t bytes) const;
 
  private:
+  void wait() const;
+
   std::byte* data_ = nullptr;
+  Device device_;
   std::int64_t bytes_ = 0;
   std::int64_t block_ = 0;  // size of the pool's block; 0 for foreign memory
   std::shared_ptr<void> owner_;

@@ -1,6 +1,6 @@
 #include "tensor/tensor.h"
 
-#include <cstring>
+#include "tensor/cuda/runtime.h"
 
 namespace holdfast {
 
@@ -73,17 +73,17 @@ void for_each_pair(const Tensor& a, const Tensor& b, Visit&& visit) {
 
 }  // namespace
 
-Tensor Tensor::empty(const Shape& shape, DType dtype) {
+Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   std::int64_t bytes = 0;
   if (__builtin_mul_overflow(shape.numel(), size_of(dtype), &bytes)) {
     throw std::invalid_argument("[tensor] too many bytes for " + shape.text());
   }
-  return view(std::make_shared<Storage>(bytes), 0, shape, dtype);
+  return view(std::make_shared<Storage>(bytes, device), 0, shape, dtype);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype) {
   Tensor out = empty(shape, dtype);
-  std::memset(out.storage_->data(), 0, static_cast<std::size_t>(out.numel_ * size_of(dtype)));
+  out.storage_->clear(0, out.numel_ * size_of(dtype));
   return out;
 }
 
@@ -200,6 +200,13 @@ Tensor Tensor::to(DType dtype) const {
 void Tensor::copy_from(const Tensor& source) const {
   if (source.shape_ != shape_) {
     throw std::invalid_argument("[copy] from " + source.shape_.text() + " to " + shape_.text());
+  }
+  if (device().is_cuda() && source.device() == device() && source.dtype_ == dtype_ &&
+      is_contiguous() && source.is_contiguous()) {
+    const std::int64_t size = size_of(dtype_);
+    return cuda::runtime()->copy(device().cuda,
+                                 source.storage_->data(device()) + source.offset_ * size,
+                                 storage_->data(device()) + offset_ * size, numel_ * size);
   }
   with_type(dtype_, [&]<class To>() {
     To* to = data<To>();

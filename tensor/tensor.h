@@ -18,8 +18,9 @@ class Tensor {
  public:
   Tensor() = default;  // undefined: no storage; defined() is false
 
-  /// A new contiguous tensor, elements unspecified / zero / all equal to `value`.
-  static Tensor empty(const Shape& shape, DType dtype);
+  /// A new contiguous tensor on the current device, elements unspecified / zero / all equal to
+  /// `value`.
+  static Tensor empty(const Shape& shape, DType dtype, Device device = current_device());
   static Tensor zeros(const Shape& shape, DType dtype);
   static Tensor full(const Shape& shape, DType dtype, double value);
   /// Copies `values` (row-major). Throws std::invalid_argument when their number is not
@@ -46,12 +47,18 @@ class Tensor {
   }
   bool is_contiguous() const;
   const std::shared_ptr<Storage>& storage() const { return storage_; }
+  /// Where its memory is; of an undefined tensor the CPU.
+  Device device() const { return storage_ ? storage_->device() : Device(); }
   std::int64_t storage_offset() const { return offset_; }
 
   /// The first element. Throws std::invalid_argument when T is not the element type. Constness is
   /// shallow, as for a span.
   template <class T>
   T* data() const;
+  /// The same for an operation that runs on `on`: does not wait where the tensor is there
+  /// (Storage::data).
+  template <class T>
+  T* data(Device on) const;
   /// All elements in row-major order; the tensor must be contiguous, else std::invalid_argument.
   template <class T>
   std::span<T> span() const;

@@ -21,6 +21,12 @@ T* Tensor::data() const {
 }
 
 template <class T>
+T* Tensor::data(Device on) const {
+  if (dtype_ != dtype_of<T>()) detail::throw_wrong_dtype(dtype_of<T>(), dtype_);
+  return storage_ ? reinterpret_cast<T*>(storage_->data(on)) + offset_ : nullptr;
+}
+
+template <class T>
 std::span<T> Tensor::span() const {
   if (!is_contiguous()) detail::throw_not_contiguous(shape_);
   return {data<T>(), static_cast<std::size_t>(numel_)};

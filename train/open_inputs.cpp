@@ -31,6 +31,7 @@ void check_precision(const Recipe& recipe) {
 Inputs open_inputs(const Recipe& recipe, const Hooks& hooks, double* seconds) try {
   const Stopwatch watch;
   const PortableNumerics numerics(recipe.portable());
+  const OnDevice device(recipe.device);
   check_precision(recipe);
   check_output(recipe.output, recipe.model);
   const ThreadChoice choice = use_threads(recipe.threads);

@@ -8,10 +8,12 @@
 #include <stdexcept>
 #include <utility>
 
+#include "autograd/ops/op.h"
 #include "base/elementary.h"
 #include "base/parallel.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/update.h"
+#include "train/device_update.h"
 
 namespace holdfast {
 
@@ -66,6 +68,8 @@ double gradient_norm(const Tensor& gradient) {
 }
 
 double gradient_norm(const Tensor& gradient, std::span<const ArenaSpan> spans) {
+  if (const Device on = gradient.device(); on.is_cuda())
+    return std::sqrt(sum_squares_on(on, gradient, pieces_of(spans)));
   std::vector<double> partial(static_cast<std::size_t>((gradient.numel() + kPiece - 1) / kPiece),
                               0);
   dispatch(gradient.dtype(), "gradient norm", [&]<class T>() {
@@ -166,14 +170,14 @@ bool by_head(const UpdateRange& range, const L2Penalty& l2) {
 }
 
 // What pulls the elements of `range` from `begin` on, `held` if their importance does; nothing
-// where this equals PullSpans<T>{}.
+// where this equals PullSpans<T>{}. Pointers are for the device.
 template <class T>
-kernels::PullSpans<T> pull_on(const UpdateRange& range, std::int64_t begin, bool held, double rate,
-                              std::int64_t step, const Pull& pull) {
+kernels::PullSpans<T> pull_on(Device on, const UpdateRange& range, std::int64_t begin, bool held,
+                              double rate, std::int64_t step, const Pull& pull) {
   kernels::PullSpans<T> spans;
-  if (const Tensor* anchor = anchor_of(pull)) spans.anchor = anchor->data<T>() + begin;
+  if (const Tensor* anchor = anchor_of(pull)) spans.anchor = anchor->data<T>(on) + begin;
   if (held) {
-    spans.importance = pull.ewc->importance().data<T>() + begin;
+    spans.importance = pull.ewc->importance().data<T>(on) + begin;
     if (pull.coupling == Coupling::coupled) {
       spans.lambda = pull.ewc->lambda();
     } else {
@@ -192,12 +196,23 @@ bool pulls(const kernels::PullSpans<T>& spans) {
   return spans.importance != nullptr || spans.l2 != 0 || spans.keep != 1;
 }
 
+// Whether importance pulls at all.
+bool holds(const Pull& pull) { return pull.ewc != nullptr && pull.ewc->lambda() != 0; }
+
+// Where all of an update is.
+Device device_of(const Tensor& theta, const Tensor& gradient, const Tensor& moments,
+                 const Pull& pull) {
+  const Tensor* anchor = anchor_of(pull);
+  return ops::device_of({theta, gradient, moments, anchor != nullptr ? *anchor : Tensor(),
+                         pull.ewc != nullptr ? pull.ewc->importance() : Tensor()});
+}
+
 // Calls body(from, to, held) for the runs of [begin, end) that importance holds and those that it
 // does not.
 template <class Body>
 void for_each_run(std::int64_t begin, std::int64_t end, const Pull& pull, const Body& body) {
-  const bool holds = pull.ewc != nullptr && pull.ewc->lambda() != 0;
-  const std::span<const ArenaSpan> held = holds ? pull.ewc->held() : std::span<const ArenaSpan>();
+  const std::span<const ArenaSpan> held =
+      holds(pull) ? pull.ewc->held() : std::span<const ArenaSpan>();
   auto next = std::ranges::partition_point(
       held, [begin](const ArenaSpan& span) { return span.end <= begin; });
   for (std::int64_t from = begin; from < end;) {
@@ -218,29 +233,10 @@ UpdateSums AdamW::step(const Tensor& theta, const Tensor& gradient, double rate_
   for (std::size_t c = 0; c < chunks_.size(); ++c) {
     if (c == 0 || chunks_[c].range != chunks_[c - 1].range) ++steps_[chunks_[c].range];
   }
-  const std::int64_t step = steps();
-  std::vector<kernels::PullSums> partial(chunks_.size());
-  dispatch(m_.dtype(), "adamw", [&]<class T>() {
-    const auto& kernels = kernels::best<kernels::Update<T>>();
-    parallel_for(static_cast<std::int64_t>(chunks_.size()), 1, [&](std::int64_t c, std::int64_t) {
-      const Chunk& chunk = chunks_[static_cast<std::size_t>(c)];
-      const kernels::AdamWStep constants = constants_of(chunk.range, rate_factor, clip, pull);
-      const double rate = ranges_[chunk.range].learning_rate * rate_factor;
-      kernels::PullSums& sums = partial[static_cast<std::size_t>(c)];
-      for_each_run(chunk.begin, chunk.end, pull,
-                   [&](std::int64_t from, std::int64_t to, bool held) {
-                     const kernels::PullSpans<T> spans =
-                         pull_on<T>(ranges_[chunk.range], from, held, rate, step, pull);
-                     T* x = theta.data<T>() + from;
-                     const T* g = gradient.data<T>() + from;
-                     T *m = m_.data<T>() + from, *v = v_.data<T>() + from;
-                     if (!pulls(spans)) return kernels.adamw(constants, x, g, m, v, to - from);
-                     const kernels::PullSums run =
-                         kernels.adamw_pulled(constants, spans, x, g, m, v, to - from);
-                     sums.ewc += run.ewc;
-                     sums.l2 += run.l2;
-                   });
-    });
+  const Device on = device_of(theta, gradient, m_, pull);
+  const std::vector<kernels::PullSums> partial = dispatch(m_.dtype(), "adamw", [&]<class T>() {
+    return on.is_cuda() ? step_on<T>(on, theta, gradient, rate_factor, clip, pull)
+                        : step_here<T>(theta, gradient, rate_factor, clip, pull);
   });
   UpdateSums sums;
   for (std::size_t c = 0; c < chunks_.size(); ++c) {
@@ -251,6 +247,53 @@ UpdateSums AdamW::step(const Tensor& theta, const Tensor& gradient, double rate_
   sums.l2 *= pull.l2.weight;
   sums.l2_head *= pull.l2.head;
   return sums;
+}
+
+template <class T>
+std::vector<kernels::PullSums> AdamW::step_here(const Tensor& theta, const Tensor& gradient,
+                                                double rate_factor, double clip,
+                                                const Pull& pull) const {
+  const std::int64_t step = steps();
+  std::vector<kernels::PullSums> partial(chunks_.size());
+  const auto& kernels = kernels::best<kernels::Update<T>>();
+  parallel_for(static_cast<std::int64_t>(chunks_.size()), 1, [&](std::int64_t c, std::int64_t) {
+    const Chunk& chunk = chunks_[static_cast<std::size_t>(c)];
+    const kernels::AdamWStep constants = constants_of(chunk.range, rate_factor, clip, pull);
+    const double rate = ranges_[chunk.range].learning_rate * rate_factor;
+    kernels::PullSums& sums = partial[static_cast<std::size_t>(c)];
+    for_each_run(chunk.begin, chunk.end, pull, [&](std::int64_t from, std::int64_t to, bool held) {
+      const kernels::PullSpans<T> spans =
+          pull_on<T>(Device(), ranges_[chunk.range], from, held, rate, step, pull);
+      T* x = theta.data<T>() + from;
+      const T* g = gradient.data<T>() + from;
+      T *m = m_.data<T>() + from, *v = v_.data<T>() + from;
+      if (!pulls(spans)) return kernels.adamw(constants, x, g, m, v, to - from);
+      const kernels::PullSums run = kernels.adamw_pulled(constants, spans, x, g, m, v, to - from);
+      sums.ewc += run.ewc;
+      sums.l2 += run.l2;
+    });
+  });
+  return partial;
+}
+
+// Whole ranges, what importance does not hold too: there it is zero, and pulls nothing.
+template <class T>
+std::vector<kernels::PullSums> AdamW::step_on(Device on, const Tensor& theta,
+                                              const Tensor& gradient, double rate_factor,
+                                              double clip, const Pull& pull) const {
+  std::vector<cuda::UpdateRange<T>> ranges;
+  for (std::size_t r = 0; r < ranges_.size(); ++r) {
+    const double rate = ranges_[r].learning_rate * rate_factor;
+    ranges.push_back(
+        {constants_of(r, rate_factor, clip, pull),
+         pull_on<T>(on, ranges_[r], ranges_[r].begin, holds(pull), rate, steps(), pull)});
+  }
+  std::vector<cuda::UpdatePiece> pieces;
+  for (const Chunk& chunk : chunks_) {
+    pieces.push_back({chunk.begin, chunk.end, static_cast<std::int64_t>(chunk.range),
+                      ranges_[chunk.range].begin});
+  }
+  return adamw_on<T>(on, ranges, pieces, theta, gradient, m_, v_);
 }
 
 void AdamW::check(const Tensor& theta, const Tensor& gradient, const Pull& pull) const {

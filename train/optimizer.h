@@ -112,6 +112,13 @@ class AdamW {
     std::size_t range;
   };
   void check(const Tensor& theta, const Tensor& gradient, const Pull& pull) const;
+  /// The update of every chunk, on the CPU or a GPU: sums of their penalties.
+  template <class T>
+  std::vector<kernels::PullSums> step_here(const Tensor& theta, const Tensor& gradient,
+                                           double rate_factor, double clip, const Pull& pull) const;
+  template <class T>
+  std::vector<kernels::PullSums> step_on(Device on, const Tensor& theta, const Tensor& gradient,
+                                         double rate_factor, double clip, const Pull& pull) const;
   kernels::AdamWStep constants_of(std::size_t range, double rate_factor, double clip,
                                   const Pull& pull) const;
 

@@ -95,6 +95,25 @@ SearchRecipe parse_search(const Toml& table) {
   return search;
 }
 
+void parse_place(TableReader& root, Recipe& recipe) {
+  std::string name = "cpu";
+  root("device", name);
+  try {
+    recipe.device = parse_device(name);
+  } catch (const std::invalid_argument&) {
+    throw root.error(*root.find("device"), "device", "must be \"cpu\", \"cuda\" or \"cuda:N\"");
+  }
+  if (!recipe.device.is_cuda()) return;
+  if (recipe.portable()) {
+    throw root.error(*root.find("device"), "device",
+                     "cannot be a GPU with numerics = \"portable\": its bits are its own");
+  }
+  if (recipe.precision == DType::bf16) {
+    throw root.error(*root.find("device"), "device",
+                     "cannot be a GPU with precision = \"bf16\" in this version: take \"f32\"");
+  }
+}
+
 void parse_top(TableReader& root, Recipe& recipe) {
   root("model", recipe.model);
   root("output", recipe.output);
@@ -114,7 +133,7 @@ void parse_top(TableReader& root, Recipe& recipe) {
                      "cannot be \"portable\" with precision = \"bf16\": its products belong to one "
                      "instruction set");
   }
-  root.later("device", "cpu");
+  parse_place(root, recipe);
 }
 
 void parse_tasks(TableReader& root, Recipe& recipe) {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/toml.h"
+#include "tensor/device.h"
 #include "tensor/dtype.h"
 
 namespace holdfast {
@@ -207,6 +208,7 @@ struct Recipe {
   DType precision = DType::f32;   // bf16: of training steps' matrix products, all else f32
   std::string numerics = "fast";  // or "portable": the same bits on every machine, more slowly
   int threads = 0;                // 0: measured ("auto")
+  Device device;                  // "cpu", "cuda" or "cuda:N": where all tensors of a run are
   DataRecipe fresh;               // [new]
   std::vector<DataRecipe> old;    // [[old]]
   TrainingRecipe training;

@@ -36,7 +36,7 @@ Toml to_toml(const Recipe& recipe) {
   root.set("precision", name_of(recipe.precision));
   root.set("numerics", recipe.numerics);
   root.set("threads", recipe.threads > 0 ? Toml(recipe.threads) : Toml("auto"));
-  root.set("device", "cpu");
+  root.set("device", name_of(recipe.device));
   root.set("new", written(recipe.fresh));
   if (!recipe.old.empty()) {
     Toml old = Toml::list();

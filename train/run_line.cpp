@@ -7,6 +7,7 @@
 #include "base/version.h"
 #include "tensor/blas.h"
 #include "tensor/cpu.h"
+#include "tensor/cuda/runtime.h"
 #include "train/metrics.h"
 #include "train/state_hash.h"
 
@@ -55,12 +56,25 @@ std::int64_t ledger_hash_every(const Recipe& recipe, const Inputs& inputs, const
   return hash_interval(model.arena(), mean * static_cast<double>(recipe.training.batch_size));
 }
 
+namespace {
+
+// A GPU and its libraries, whose the bits are.
+std::string device_text(Device device) {
+  const cuda::DeviceFacts facts = cuda::runtime()->facts(device.cuda);
+  return facts.name + " (compute capability " + std::to_string(facts.major) + '.' +
+         std::to_string(facts.minor) + "), " + cuda::runtime()->description();
+}
+
+}  // namespace
+
 Json run_line(const Recipe& recipe, const Inputs& inputs, std::int64_t hash_every) {
   const Json computed = to_json(computation(recipe));
-  const Json::Object bits = {{"isa", name_of(isa())},
-                             {"libraries", Json::object({{"gemm", gemm_description()},
-                                                         {"libc", gnu_get_libc_version()},
-                                                         {"compiler", __VERSION__}})}};
+  Json libraries = Json::object(
+      {{"gemm", gemm_description()}, {"libc", gnu_get_libc_version()}, {"compiler", __VERSION__}});
+  if (recipe.device.is_cuda()) {
+    libraries.add("cuda", device_text(recipe.device));
+  }
+  const Json::Object bits = {{"isa", name_of(isa())}, {"libraries", std::move(libraries)}};
   Json::Object execution = {{"cpu", cpu_name()},
                             {"threads", thread_count()},
                             {"recipe_toml", sha256(recipe_text(recipe))}};

@@ -375,6 +375,7 @@ void Run::tell_step(const StepRecord& record, const Stopwatch& watch) const {
 RunResult run_on(const Inputs& inputs, const Recipe& resolved, const Hooks& hooks,
                  const Execution& execution) {
   const PortableNumerics numerics(resolved.portable());
+  const OnDevice device(resolved.device);
   return Run(inputs, resolved, hooks, execution)();
 }
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "autograd/ops/fused_common.h"
+#include "tensor/cuda/runtime.h"
 #include "tensor/kernels/dispatch.h"
 
 namespace holdfast {
@@ -67,6 +68,13 @@ struct Saved {
   Tensor y{}, lse{};  // (M, C), (M, H); lse only when there will be a backward pass
 
   std::int64_t channels() const { return in.q.size(1); }
+  /// Where it is computed: on the GPU that has all of it, if its heads fit there.
+  template <class T>
+  Device device() const {
+    if (!cuda::attention_fits(channels() / heads, sizeof(T))) return {};
+    return ops::device_of(
+        {in.q, in.kv, y, lse, queries.offsets, queries.slots, queries.tokens, packing.offsets});
+  }
   std::int64_t first_channel(const Unit& unit) const { return unit.head * (channels() / heads); }
 
   template <class T>
@@ -160,6 +168,53 @@ void backward(const Saved& saved, const Tensor& dout, const Operands& gradient) 
       });
 }
 
+std::int64_t longest(const Packing& packing) {
+  const auto offset = packing.offsets.span<std::int32_t>();
+  std::int64_t most = 0;
+  for (std::size_t b = 1; b < offset.size(); ++b)
+    most = std::max<std::int64_t>(most, offset[b] - offset[b - 1]);
+  return most;
+}
+
+template <class T>
+cuda::AttentionBatch<T> batch_of(Device on, const Saved& saved) {
+  const std::int64_t C = saved.channels();
+  const T* k = saved.in.kv.data<T>(on);
+  return {.texts = saved.packing.texts(),
+          .heads = saved.heads,
+          .channels = C / saved.heads,
+          .rows = saved.in.q.size(0),
+          .most_queries = longest(saved.queries),
+          .most_tokens = longest(saved.packing),
+          .query_offsets = saved.queries.offsets.data<std::int32_t>(on),
+          .offsets = saved.packing.offsets.data<std::int32_t>(on),
+          .q = saved.in.q.data<T>(on),
+          .k = k,
+          .v = k + C,
+          .ld_q = saved.in.q.stride(0),
+          .ld = saved.in.kv.stride(0),
+          .dropout = ops::mask_of(saved.dropout),
+          .slots = saved.queries.slots.data<std::int32_t>(on),
+          .places = saved.queries.tokens.data<std::int32_t>(on),
+          .ld_out = C,
+          .lse = saved.lse.defined() ? saved.lse.data<T>(on) : nullptr};
+}
+
+template <class T>
+void forward_on(Device on, const Saved& saved) {
+  cuda::table<cuda::AttentionOfBatch<T>>(on.cuda).forward(batch_of<T>(on, saved),
+                                                          saved.y.data<T>(on));
+}
+
+template <class T>
+void backward_on(Device on, const Saved& saved, const Tensor& dout, const Operands& gradient) {
+  const Tensor delta = Tensor::empty(saved.lse.shape(), saved.lse.dtype(), on);
+  T* dk = gradient.kv.data<T>(on);
+  cuda::table<cuda::AttentionOfBatch<T>>(on.cuda).backward(
+      batch_of<T>(on, saved), saved.y.data<T>(on), dout.data<T>(on), delta.data<T>(on),
+      gradient.q.data<T>(on), dk, dk + saved.channels());
+}
+
 void check_texts(const Packing& packing, std::int64_t rows) {
   ops::require_packing("attention", packing, rows);
   const auto offset = packing.offsets.contiguous().span<std::int32_t>();
@@ -193,12 +248,20 @@ Saved attend(const Operands& in, std::int64_t heads, const Packing& queries, con
   const std::int64_t M = in.q.size(0);
   saved.y = Tensor::empty(in.q.shape(), in.q.dtype());
   if (track) saved.lse = Tensor::empty({M, heads}, in.q.dtype());
-  dispatch(in.q.dtype(), "attention", [&]<class T>() { forward<T>(saved); });
+  dispatch(in.q.dtype(), "attention", [&]<class T>() {
+    const Device on = saved.device<T>();
+    on.is_cuda() ? forward_on<T>(on, saved) : forward<T>(saved);
+  });
   return saved;
 }
 
 void differentiate(const Saved& saved, const Tensor& dout, const Operands& gradient) {
-  dispatch(dout.dtype(), "attention", [&]<class T>() { backward<T>(saved, dout, gradient); });
+  dispatch(dout.dtype(), "attention", [&]<class T>() {
+    const Device on = saved.device<T>();
+    on.is_cuda() && ops::device_of({saved.y, dout, gradient.q, gradient.kv}) == on
+        ? backward_on<T>(on, saved, dout, gradient)
+        : backward<T>(saved, dout, gradient);
+  });
 }
 
 }  // namespace

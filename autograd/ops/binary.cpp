@@ -5,8 +5,8 @@
 
 #include "autograd/ops/op.h"
 #include "autograd/ops/sums.h"
-#include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/elementwise.h"
+#include "tensor/kernels/on.h"
 
 namespace holdfast {
 namespace {
@@ -33,13 +33,26 @@ std::vector<Axis> joined_axes(const Tensor& a, const Tensor& b) {
   return axes;
 }
 
+enum class Op { add, sub, mul, div };
+constexpr std::array<std::string_view, 4> kNames{"add", "sub", "mul", "div"};
+
 template <class T>
-void apply(kernels::Binary<T> kernel, const Tensor& a, const Tensor& b, T* y) {
+kernels::Binary<T> kernel_of(Device on, Op op) {
+  const auto& table = kernels::on<kernels::Elementwise<T>>(on);
+  return std::array{table.add, table.sub, table.mul, table.div}[static_cast<std::size_t>(op)];
+}
+
+template <class T>
+void apply(Op op, const Tensor& a, const Tensor& b, const Tensor& out) {
   const std::vector<Axis> axes = joined_axes(a, b);
-  const T *from_a = a.data<T>(), *from_b = b.data<T>();
+  // A GPU takes what is one run; few operations stretch more than that.
+  const Device on = axes.size() == 1 ? ops::device_of({a, b, out}) : Device();
+  const T *from_a = a.data<T>(on), *from_b = b.data<T>(on);
+  T* y = out.data<T>(on);
+  const kernels::Binary<T> kernel = kernel_of<T>(on, op);
   const Axis run = axes.front();
   if (axes.size() == 1) {
-    parallel_for(run.extent, ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::over(on, run.extent, ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
       kernel(from_a + begin * run.step_a, run.step_a, from_b + begin * run.step_b, run.step_b,
              y + begin, end - begin);
     });
@@ -59,15 +72,6 @@ void apply(kernels::Binary<T> kernel, const Tensor& a, const Tensor& b, T* y) {
   });
 }
 
-enum class Op { add, sub, mul, div };
-constexpr std::array<std::string_view, 4> kNames{"add", "sub", "mul", "div"};
-
-template <class T>
-kernels::Binary<T> kernel_of(Op op) {
-  const auto& table = kernels::best<kernels::Elementwise<T>>();
-  return std::array{table.add, table.sub, table.mul, table.div}[static_cast<std::size_t>(op)];
-}
-
 Tensor compute(Op op, const Tensor& a, const Tensor& b) {
   const std::string_view name = kNames[static_cast<std::size_t>(op)];
   ops::require_same_type(name, a, b);
@@ -80,18 +84,17 @@ Tensor compute(Op op, const Tensor& a, const Tensor& b) {
   }
   const Tensor y = Tensor::empty(shape, a.dtype());
   if (y.numel() == 0) return y;
-  dispatch(a.dtype(), name, [&]<class T>() {
-    apply(kernel_of<T>(op), a.expand(shape), b.expand(shape), y.data<T>());
-  });
+  dispatch(a.dtype(), name, [&]<class T>() { apply<T>(op, a.expand(shape), b.expand(shape), y); });
   return y;
 }
 
 Tensor scaled(const Tensor& x, double factor) {
   const Tensor from = x.contiguous(), y = Tensor::empty(x.shape(), x.dtype());
+  const Device on = ops::device_of({from, y});
   dispatch(x.dtype(), "scale", [&]<class T>() {
-    const auto& kernel = kernels::best<kernels::Elementwise<T>>();
-    parallel_for(x.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
-      kernel.scale(static_cast<T>(factor), from.data<T>() + begin, y.data<T>() + begin,
+    const auto& kernel = kernels::on<kernels::Elementwise<T>>(on);
+    kernels::over(on, x.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
+      kernel.scale(static_cast<T>(factor), from.data<T>(on) + begin, y.data<T>(on) + begin,
                    end - begin);
     });
   });

@@ -1,4 +1,5 @@
 #include "autograd/ops/fused_common.h"
+#include "tensor/kernels/on.h"
 
 namespace holdfast {
 namespace {
@@ -6,9 +7,11 @@ namespace {
 Tensor dropped(const Tensor& x, const DropoutKey& key, const Tensor& slots, const Tensor& tokens) {
   const Tensor y = Tensor::empty(x.shape(), x.dtype());
   const std::int64_t N = x.size(0), C = x.size(1);
+  const Device on = ops::device_of({x, y, slots, tokens});
   dispatch(x.dtype(), "dropout", [&]<class T>() {
-    parallel_for(N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
-      ops::dropout_rows<T>(key, slots, tokens, x.data<T>(), nullptr, begin, end, C, y.data<T>());
+    kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
+      ops::dropout_rows<T>(on, key, slots, tokens, x.data<T>(on), nullptr, begin, end, C,
+                           y.data<T>(on));
     });
   });
   return y;

@@ -1,7 +1,7 @@
 #include "autograd/ops/fused_common.h"
-#include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/embedding_sum.h"
 #include "tensor/kernels/layer_norm.h"
+#include "tensor/kernels/on.h"
 
 namespace holdfast {
 namespace {
@@ -27,19 +27,22 @@ void forward(const Saved& saved, const Tables& tables, const Tensor& beta, doubl
              const Tensor& y) {
   const std::int64_t N = y.size(0), C = y.size(1);
   const bool keep = saved.xhat.defined();
-  parallel_for(N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
-    T* rows = y.data<T>() + begin * C;
-    kernels::best<kernels::EmbeddingSum<T>>().forward(
-        tables.words.data<T>(), tables.positions.data<T>(), tables.types.data<T>(),
-        saved.ids.data<std::int32_t>() + begin, saved.pos.data<std::int32_t>() + begin,
-        saved.type_ids.data<std::int32_t>() + begin, end - begin, C, rows);
-    kernels::best<kernels::LayerNorm<T>>().forward(
-        rows, saved.gamma.data<T>(), beta.data<T>(), eps, end - begin, C,
-        keep ? saved.xhat.data<T>() + begin * C : nullptr,
-        keep ? saved.rstd.data<T>() + begin : nullptr, rows);
+  const Device on = ops::device_of({tables.words, tables.positions, tables.types, beta, y,
+                                    saved.ids, saved.pos, saved.type_ids, saved.gamma, saved.xhat,
+                                    saved.rstd, saved.slots, saved.tokens});
+  kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
+    T* rows = y.data<T>(on) + begin * C;
+    kernels::on<kernels::EmbeddingSum<T>>(on).forward(
+        tables.words.data<T>(on), tables.positions.data<T>(on), tables.types.data<T>(on),
+        saved.ids.data<std::int32_t>(on) + begin, saved.pos.data<std::int32_t>(on) + begin,
+        saved.type_ids.data<std::int32_t>(on) + begin, end - begin, C, rows);
+    kernels::on<kernels::LayerNorm<T>>(on).forward(
+        rows, saved.gamma.data<T>(on), beta.data<T>(on), eps, end - begin, C,
+        keep ? saved.xhat.data<T>(on) + begin * C : nullptr,
+        keep ? saved.rstd.data<T>(on) + begin : nullptr, rows);
     if (saved.dropout.active()) {
-      ops::dropout_rows<T>(saved.dropout, saved.slots, saved.tokens, y.data<T>(), nullptr, begin,
-                           end, C, y.data<T>());
+      ops::dropout_rows<T>(on, saved.dropout, saved.slots, saved.tokens, y.data<T>(on), nullptr,
+                           begin, end, C, y.data<T>(on));
     }
   });
 }
@@ -49,15 +52,17 @@ void forward(const Saved& saved, const Tables& tables, const Tensor& beta, doubl
 template <class T>
 void backward(const Saved& saved, const Tensor& dout, const Tensor& dnorm, const Tensor& dsum) {
   const std::int64_t N = dout.size(0), C = dout.size(1);
-  parallel_for(N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
+  const Device on = ops::device_of(
+      {dout, dnorm, dsum, saved.gamma, saved.xhat, saved.rstd, saved.slots, saved.tokens});
+  kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
     if (saved.dropout.active()) {
-      ops::dropout_rows<T>(saved.dropout, saved.slots, saved.tokens, dout.data<T>(), nullptr, begin,
-                           end, C, dnorm.data<T>());
+      ops::dropout_rows<T>(on, saved.dropout, saved.slots, saved.tokens, dout.data<T>(on), nullptr,
+                           begin, end, C, dnorm.data<T>(on));
     }
     if (!dsum.defined()) return;
-    kernels::best<kernels::LayerNorm<T>>().backward(
-        dnorm.data<T>() + begin * C, saved.gamma.data<T>(), saved.xhat.data<T>() + begin * C,
-        saved.rstd.data<T>() + begin, end - begin, C, dsum.data<T>() + begin * C);
+    kernels::on<kernels::LayerNorm<T>>(on).backward(
+        dnorm.data<T>(on) + begin * C, saved.gamma.data<T>(on), saved.xhat.data<T>(on) + begin * C,
+        saved.rstd.data<T>(on) + begin, end - begin, C, dsum.data<T>(on) + begin * C);
   });
 }
 

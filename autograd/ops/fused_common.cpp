@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "autograd/ops/sums.h"
-#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/on.h"
 
 namespace holdfast::ops {
 
@@ -57,19 +57,22 @@ std::int64_t rows_per_chunk(std::int64_t C) {
 }
 
 template <class T>
-void dropout_rows(const DropoutKey& key, const Tensor& slots, const Tensor& tokens, const T* x,
-                  const T* residual, std::int64_t begin, std::int64_t end, std::int64_t C, T* y) {
+void dropout_rows(Device on, const DropoutKey& key, const Tensor& slots, const Tensor& tokens,
+                  const T* x, const T* residual, std::int64_t begin, std::int64_t end,
+                  std::int64_t C, T* y) {
   const kernels::DropoutMask mask = mask_of(key);
-  kernels::best<kernels::Dropout<T>>().apply(
-      mask, slots.data<std::int32_t>() + begin, tokens.data<std::int32_t>() + begin, x + begin * C,
-      residual == nullptr ? nullptr : residual + begin * C, end - begin, C, y + begin * C);
+  kernels::on<kernels::Dropout<T>>(on).apply(mask, slots.data<std::int32_t>(on) + begin,
+                                             tokens.data<std::int32_t>(on) + begin, x + begin * C,
+                                             residual == nullptr ? nullptr : residual + begin * C,
+                                             end - begin, C, y + begin * C);
 }
 
-template void dropout_rows<float>(const DropoutKey&, const Tensor&, const Tensor&, const float*,
-                                  const float*, std::int64_t, std::int64_t, std::int64_t, float*);
-template void dropout_rows<double>(const DropoutKey&, const Tensor&, const Tensor&, const double*,
-                                   const double*, std::int64_t, std::int64_t, std::int64_t,
-                                   double*);
+template void dropout_rows<float>(Device, const DropoutKey&, const Tensor&, const Tensor&,
+                                  const float*, const float*, std::int64_t, std::int64_t,
+                                  std::int64_t, float*);
+template void dropout_rows<double>(Device, const DropoutKey&, const Tensor&, const Tensor&,
+                                   const double*, const double*, std::int64_t, std::int64_t,
+                                   std::int64_t, double*);
 
 void add_norm_gradients(Gradients& gradients, std::size_t gamma, std::size_t beta,
                         const Tensor& xhat, const Tensor& dout) {
@@ -81,16 +84,15 @@ void add_norm_gradients(Gradients& gradients, std::size_t gamma, std::size_t bet
   const std::int64_t N = dout.size(0), C = dout.size(1);
   dispatch(dout.dtype(), "layer_norm", [&]<class T>() {
     if (gradients.wants(gamma)) {
-      Tensor dgamma = Tensor::empty({C}, dout.dtype());
-      column_dot(dout.data<T>(), xhat.data<T>(), N, C, dgamma.data<T>());
+      const Tensor dgamma = Tensor::empty({C}, dout.dtype());
+      const Device on = device_of({dout, xhat, dgamma});
+      column_dot(on, dout.data<T>(on), xhat.data<T>(on), N, C, dgamma.data<T>(on));
       gradients.add(gamma, dgamma);
     }
     if (beta_leaf != nullptr) {
       gradients.parameters().bias(*beta_leaf, dout);
     } else if (gradients.wants(beta)) {
-      Tensor dbeta = Tensor::empty({C}, dout.dtype());
-      sum_middle(dout.data<T>(), std::int64_t{1}, N, C, dbeta.data<T>());
-      gradients.add(beta, dbeta);
+      gradients.add(beta, column_sums(dout));
     }
   });
 }
@@ -100,9 +102,8 @@ void add_embedding_gradient(Gradients& gradients, std::size_t table, const Shape
   if (!gradients.wants(table)) return;
   if (Parameter* leaf = gradients.parameter(table))
     return gradients.parameters().embedding(*leaf, ids, dout);
-  Tensor dtable = Tensor::zeros(shape, dout.dtype());
-  dispatch(dout.dtype(), "embedding",
-           [&]<class T>() { scatter_add(ids, dout.data<T>(), shape[1], dtable.data<T>()); });
+  const Tensor dtable = Tensor::zeros(shape, dout.dtype());
+  scatter_add(ids, dout, dtable);
   gradients.add(table, dtable);
 }
 

@@ -28,10 +28,12 @@ kernels::DropoutMask mask_of(const DropoutKey& key);
 /// Rows of C channels in a chunk of a parallel loop: 64 kB of f32.
 std::int64_t rows_per_chunk(std::int64_t C);
 
-/// y = dropout(x), or residual + dropout(x) unless residual is null: rows [begin, end) of (N, C).
+/// y = dropout(x), or residual + dropout(x) unless residual is null: rows [begin, end) of (N, C),
+/// on the device where all of it is.
 template <class T>
-void dropout_rows(const DropoutKey& key, const Tensor& slots, const Tensor& tokens, const T* x,
-                  const T* residual, std::int64_t begin, std::int64_t end, std::int64_t C, T* y);
+void dropout_rows(Device on, const DropoutKey& key, const Tensor& slots, const Tensor& tokens,
+                  const T* x, const T* residual, std::int64_t begin, std::int64_t end,
+                  std::int64_t C, T* y);
 
 /// Gradients of gamma and beta, inputs number `gamma` and `beta`: y = gamma * xhat + beta, dout and
 /// xhat (N, C).

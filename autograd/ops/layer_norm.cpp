@@ -1,7 +1,7 @@
 #include "tensor/kernels/layer_norm.h"
 
 #include "autograd/ops/fused_common.h"
-#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/on.h"
 
 namespace holdfast {
 
@@ -24,12 +24,13 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double eps) {
   Tensor xhat, rstd;
   if (ops::tracked(inputs))
     xhat = Tensor::empty({N, C}, x.dtype()), rstd = Tensor::empty({N}, x.dtype());
+  const Device on = ops::device_of({x_rows, g, b, y, xhat, rstd});
   dispatch(x.dtype(), "layer_norm", [&]<class T>() {
-    parallel_for(N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
-      kernels::best<kernels::LayerNorm<T>>().forward(
-          x_rows.data<T>() + begin * C, g.data<T>(), b.data<T>(), eps, end - begin, C,
-          xhat.defined() ? xhat.data<T>() + begin * C : nullptr,
-          rstd.defined() ? rstd.data<T>() + begin : nullptr, y.data<T>() + begin * C);
+    kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
+      kernels::on<kernels::LayerNorm<T>>(on).forward(
+          x_rows.data<T>(on) + begin * C, g.data<T>(on), b.data<T>(on), eps, end - begin, C,
+          xhat.defined() ? xhat.data<T>(on) + begin * C : nullptr,
+          rstd.defined() ? rstd.data<T>(on) + begin : nullptr, y.data<T>(on) + begin * C);
     });
   });
   return ops::record(
@@ -38,12 +39,15 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double eps) {
         ops::add_norm_gradients(gradients, 1, 2, xhat, dout_rows);
         if (!gradients.wants(0)) return;
         const Tensor dx = Tensor::empty(dout.shape(), dout.dtype());
+        const Device there = ops::device_of({dout_rows, g, xhat, rstd, dx});
         dispatch(dout.dtype(), "layer_norm", [&]<class T>() {
-          parallel_for(N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
-            kernels::best<kernels::LayerNorm<T>>().backward(
-                dout_rows.data<T>() + begin * C, g.data<T>(), xhat.data<T>() + begin * C,
-                rstd.data<T>() + begin, end - begin, C, dx.data<T>() + begin * C);
-          });
+          kernels::over(there, N, ops::rows_per_chunk(C),
+                        [&](std::int64_t begin, std::int64_t end) {
+                          kernels::on<kernels::LayerNorm<T>>(there).backward(
+                              dout_rows.data<T>(there) + begin * C, g.data<T>(there),
+                              xhat.data<T>(there) + begin * C, rstd.data<T>(there) + begin,
+                              end - begin, C, dx.data<T>(there) + begin * C);
+                        });
         });
         gradients.add(0, dx);
       });

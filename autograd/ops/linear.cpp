@@ -6,8 +6,8 @@
 #include "autograd/ops/product.h"
 #include "autograd/ops/sums.h"
 #include "tensor/kernels/activation.h"
-#include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/few_rows.h"
+#include "tensor/kernels/on.h"
 
 namespace holdfast {
 namespace {
@@ -17,8 +17,8 @@ using ops::fail;
 thread_local bool bf16_products_now = false;
 
 template <class T>
-typename kernels::Activations<T>::Forward forward_of(Activation activation) {
-  const auto& table = kernels::best<kernels::Activations<T>>();
+typename kernels::Activations<T>::Forward forward_of(Device on, Activation activation) {
+  const auto& table = kernels::on<kernels::Activations<T>>(on);
   switch (activation) {
     case Activation::gelu_erf:
       return table.gelu_erf;
@@ -34,8 +34,8 @@ typename kernels::Activations<T>::Forward forward_of(Activation activation) {
 }
 
 template <class T>
-typename kernels::Activations<T>::Backward backward_of(Activation activation) {
-  const auto& table = kernels::best<kernels::Activations<T>>();
+typename kernels::Activations<T>::Backward backward_of(Device on, Activation activation) {
+  const auto& table = kernels::on<kernels::Activations<T>>(on);
   switch (activation) {
     case Activation::gelu_erf:
     case Activation::gelu_tanh:
@@ -62,10 +62,17 @@ template <class T>
 Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation,
                std::int64_t N, const Tensor& slope) {
   const std::int64_t I = x.size(1), O = weight.size(0);
-  const auto function = forward_of<T>(activation);
+  const Device on = ops::device_of({x, weight, bias, slope});
+  const auto function = forward_of<T>(on, activation);
   const auto slope_at = [&](std::int64_t row) {
-    return slope.defined() ? slope.data<T>() + row * O : nullptr;
+    return slope.defined() ? slope.data<T>(on) + row * O : nullptr;
   };
+  if (on.is_cuda()) {
+    const Tensor y = Tensor::empty({N, O}, bias.dtype(), on);
+    ops::product(Trans::no, x, Trans::yes, weight, false, y);
+    function(bias.data<T>(on), N, O, y.data<T>(on), O, y.data<T>(on), slope_at(0), O);
+    return y;
+  }
   if (N <= few_rows() && x.dtype() != DType::bf16) {
     const Tensor y = Tensor::empty({N, O}, x.dtype());
     count_gemm_rows(N);
@@ -106,11 +113,12 @@ Tensor activation_gradient(Activation activation, const Tensor& saved, const Ten
   if (activation == Activation::none) return dout;
   const Tensor dpre =
       dout.storage().use_count() == 1 ? dout : Tensor::empty(dout.shape(), dout.dtype());
+  const Device on = ops::device_of({saved, dout, dpre});
   dispatch(dout.dtype(), "linear", [&]<class T>() {
-    const auto derivative = backward_of<T>(activation);
-    parallel_for(dout.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
-      derivative(saved.data<T>() + begin, dout.data<T>() + begin, end - begin,
-                 dpre.data<T>() + begin);
+    const auto derivative = backward_of<T>(on, activation);
+    kernels::over(on, dout.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
+      derivative(saved.data<T>(on) + begin, dout.data<T>(on) + begin, end - begin,
+                 dpre.data<T>(on) + begin);
     });
   });
   return dpre;
@@ -135,11 +143,7 @@ void linear_gradients(const Tensor& x, const Tensor& weight, const Tensor& dpre,
   if (bias_leaf != nullptr && (weight_leaf == nullptr || rounded)) {
     gradients.parameters().bias(*bias_leaf, dpre);
   } else if (gradients.wants(2) && bias_leaf == nullptr) {
-    Tensor dbias = Tensor::empty({O}, dpre.dtype());
-    dispatch(dpre.dtype(), "linear", [&]<class T>() {
-      ops::sum_middle(dpre.data<T>(), std::int64_t{1}, N, O, dbias.data<T>());
-    });
-    gradients.add(2, dbias);
+    gradients.add(2, ops::column_sums(dpre));
   }
   if (gradients.wants(0)) {
     gradients.add(0, ops::product(factor, weight, Trans::no).slice(0, 0, N));

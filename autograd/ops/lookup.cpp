@@ -4,6 +4,7 @@
 
 #include "autograd/ops/op.h"
 #include "autograd/ops/sums.h"
+#include "tensor/cuda/runtime.h"
 
 namespace holdfast {
 namespace {
@@ -12,7 +13,12 @@ Tensor take_rows(const Tensor& x, const Tensor& rows) {
   const Tensor from = x.contiguous(), numbers = rows.contiguous();
   const std::int64_t C = x.size(1);
   const Tensor y = Tensor::empty({rows.numel(), C}, x.dtype());
+  const Device on = ops::device_of({from, numbers, y});
   dispatch(x.dtype(), "gather", [&]<class T>() {
+    if (on.is_cuda()) {
+      return cuda::table<cuda::Lookup<T>>(on.cuda).take(
+          from.data<T>(on), numbers.data<std::int32_t>(on), rows.numel(), C, y.data<T>(on));
+    }
     const T* source = from.data<T>();
     const std::int32_t* row = numbers.data<std::int32_t>();
     parallel_for(rows.numel(), std::max<std::int64_t>(1, ops::kGrain / (C + 1)),
@@ -27,8 +33,7 @@ Tensor take_rows(const Tensor& x, const Tensor& rows) {
 
 Tensor put_rows(const Tensor& dout, const Tensor& rows, const Shape& shape) {
   const Tensor dx = Tensor::zeros(shape, dout.dtype());
-  dispatch(dout.dtype(), "gather",
-           [&]<class T>() { ops::scatter_add(rows, dout.data<T>(), shape[1], dx.data<T>()); });
+  ops::scatter_add(rows, dout, dx);
   return dx;
 }
 

@@ -3,6 +3,8 @@
 #include "autograd/ops/op.h"
 #include "autograd/ops/sums.h"
 #include "tensor/blas.h"
+#include "tensor/kernels/gemm.h"
+#include "tensor/kernels/on.h"
 
 namespace holdfast {
 namespace {
@@ -53,6 +55,15 @@ Tensor product(const Tensor& a, const Tensor& b) {
   const Tensor as = left.x.expand(with_matrix(batch, M, K)),
                bs = right.x.expand(with_matrix(batch, K, N));
   dispatch(a.dtype(), "matmul", [&]<class T>() {
+    if (const Device on = ops::device_of({as, bs, y}); on.is_cuda()) {
+      const auto& kernel = kernels::on<kernels::Gemm<T>>(on);
+      for (std::int64_t i = 0; i < batch.numel(); ++i) {
+        kernel.multiply(left.trans == Trans::yes, right.trans == Trans::yes, M, N, K, T(1),
+                        as.data<T>(on) + begin_of(as, i), left.ld, bs.data<T>(on) + begin_of(bs, i),
+                        right.ld, T(0), y.data<T>(on) + i * M * N, N);
+      }
+      return;
+    }
     if (batch.numel() == 1) {
       gemm(left.trans, right.trans, M, N, K, T(1), as.data<T>(), left.ld, bs.data<T>(), right.ld,
            T(0), y.data<T>(), N);

@@ -1,6 +1,7 @@
 // What the operation files share: recording a result with its backward function, and checks.
 #pragma once
 
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -47,6 +48,10 @@ Var record(std::string_view name, Tensor value, const std::vector<Var>& inputs, 
   }
   return Var(std::move(value));
 }
+
+/// Where an operation on these tensors runs: the GPU that all of them are on; else the CPU, which
+/// reads and writes any memory. Undefined ones do not count.
+Device device_of(std::initializer_list<Tensor> tensors);
 
 /// Throws std::invalid_argument "[op] text".
 [[noreturn]] void fail(std::string_view op, const std::string& text);

@@ -3,14 +3,32 @@
 #include <algorithm>
 
 #include "autograd/ops/op.h"
-#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/gemm.h"
+#include "tensor/kernels/on.h"
 #include "tensor/kernels/round.h"
 
 namespace holdfast::ops {
 
+namespace {
+
+void product_on(Device on, Trans ta, const Tensor& a, Trans tb, const Tensor& b, bool add,
+                const Tensor& c) {
+  const std::int64_t M = c.size(0), N = c.size(1), K = a.size(ta == Trans::no ? 1 : 0);
+  if (ta == Trans::no) count_gemm_rows(M);
+  dispatch(a.dtype(), "product", [&]<class T>() {
+    kernels::on<kernels::Gemm<T>>(on).multiply(ta == Trans::yes, tb == Trans::yes, M, N, K, T{1},
+                                               a.data<T>(on), a.size(1), b.data<T>(on), b.size(1),
+                                               add ? T{1} : T{0}, c.data<T>(on), N);
+  });
+}
+
+}  // namespace
+
 void product(Trans ta, const Tensor& a, Trans tb, const Tensor& b, bool add, const Tensor& c) {
   const std::int64_t M = c.size(0), N = c.size(1), K = a.size(ta == Trans::no ? 1 : 0);
   const std::int64_t lda = a.size(1), ldb = b.size(1);
+  if (const Device on = device_of({a, b, c}); on.is_cuda() && M > 0 && N > 0 && K > 0)
+    return product_on(on, ta, a, tb, b, add, c);
   if (a.dtype() == DType::bf16) {
     return gemm(ta, tb, M, N, K, a.data<Bf16>(), lda, b.data<Bf16>(), ldb, add, c.data<float>(), N);
   }

@@ -2,6 +2,7 @@
 
 #include "autograd/ops/fused_common.h"
 #include "base/elementary.h"
+#include "tensor/cuda/runtime.h"
 
 namespace holdfast {
 namespace {
@@ -54,6 +55,35 @@ Tensor logits_gradient(const Tensor& p, const Tensor& labels, const Tensor& weig
   return dlogits;
 }
 
+template <class T>
+Tensor loss_of(const Tensor& logits, const Tensor& labels, const Tensor& weights, double smoothing,
+               const Tensor& p) {
+  const Tensor value = Tensor::empty({}, logits.dtype());
+  const Device on = ops::device_of({logits, labels, weights, p, value});
+  if (on.is_cuda()) {
+    const std::int64_t N = logits.size(0), K = logits.size(1);
+    const Tensor losses = Tensor::empty({N}, DType::f64, on);
+    cuda::table<cuda::CrossEntropy<T>>(on.cuda).forward(
+        logits.data<T>(on), labels.data<std::int32_t>(on), weights.data<T>(on), N, K, smoothing,
+        p.data<T>(on), losses.data<double>(on), value.data<T>(on));
+  } else {
+    value.fill(loss<T>(logits, labels, weights, smoothing, p));
+  }
+  return value;
+}
+
+template <class T>
+Tensor gradient_of(const Tensor& p, const Tensor& labels, const Tensor& weights, double smoothing,
+                   const Tensor& dout) {
+  const Device on = ops::device_of({p, labels, weights, dout});
+  if (!on.is_cuda()) return logits_gradient<T>(p, labels, weights, smoothing, dout.item());
+  const Tensor dlogits = Tensor::empty(p.shape(), p.dtype(), on);
+  cuda::table<cuda::CrossEntropy<T>>(on.cuda).backward(
+      p.data<T>(on), labels.data<std::int32_t>(on), weights.data<T>(on), p.size(0), p.size(1),
+      smoothing, dout.data<T>(on), dlogits.data<T>(on));
+  return dlogits;
+}
+
 }  // namespace
 
 Var softmax_cross_entropy(const Var& logits, const Tensor& labels, const Tensor& weights,
@@ -70,10 +100,10 @@ Var softmax_cross_entropy(const Var& logits, const Tensor& labels, const Tensor&
   const Tensor y = labels.contiguous(), w = weights.contiguous();
   const Tensor p = Tensor::empty(logits.shape(), logits.dtype());
   return dispatch(logits.dtype(), kName, [&]<class T>() {
-    const double value = loss<T>(logits.value().contiguous(), y, w, smoothing, p);
-    return ops::record(kName, Tensor::full({}, logits.dtype(), value), {logits},
+    const Tensor value = loss_of<T>(logits.value().contiguous(), y, w, smoothing, p);
+    return ops::record(kName, value, {logits},
                        [p, y, w, smoothing](const Tensor& dout, Gradients& gradients) {
-                         gradients.add(0, logits_gradient<T>(p, y, w, smoothing, dout.item()));
+                         gradients.add(0, gradient_of<T>(p, y, w, smoothing, dout));
                        });
   });
 }

@@ -1,11 +1,14 @@
 #include "autograd/ops/sums.h"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
+#include <span>
+#include <vector>
 
 #include "autograd/ops/op.h"
-#include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/elementwise.h"
+#include "tensor/kernels/on.h"
 #include "tensor/kernels/reduce.h"
 
 namespace holdfast::ops {
@@ -33,13 +36,75 @@ void sum_blocks(std::int64_t outer, std::int64_t n, std::int64_t inner, T* y,
       sum_block(i / blocks * n + row, std::min(block, n - row), sums + i * inner);
     }
   });
-  if (blocks > 1) sum_middle(sums, outer, blocks, inner, y);
+  if (blocks > 1) sum_middle(Device(), sums, outer, blocks, inner, y);
+}
+
+// The same on a GPU, of x or of x * z.
+template <class T>
+void sum_on(Device on, const T* x, const T* z, std::int64_t outer, std::int64_t n,
+            std::int64_t inner, T* y) {
+  const Tensor partial = Tensor::empty({cuda::partial_sums(outer, n, inner)}, dtype_of<T>(), on);
+  cuda::table<cuda::Sums<T>>(on.cuda).middle(x, z, outer, n, inner, partial.data<T>(on), y);
+}
+
+// What scatter_add() sums: the numbers of `rows`, sorted, and where each row's begin.
+struct Runs {
+  std::vector<std::int32_t> order, starts;
+};
+
+Runs runs_of(std::span<const std::int32_t> rows) {
+  Runs runs;
+  runs.order.resize(rows.size());
+  std::iota(runs.order.begin(), runs.order.end(), 0);
+  const auto row_of = [rows](std::int32_t m) { return rows[static_cast<std::size_t>(m)]; };
+  std::ranges::stable_sort(runs.order, {}, row_of);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i == 0 || row_of(runs.order[i]) != row_of(runs.order[i - 1]))
+      runs.starts.push_back(static_cast<std::int32_t>(i));
+  }
+  runs.starts.push_back(static_cast<std::int32_t>(rows.size()));
+  return runs;
+}
+
+Tensor on_device(Device on, const std::vector<std::int32_t>& numbers) {
+  const Tensor tensor = Tensor::empty({static_cast<std::int64_t>(numbers.size())}, DType::i32, on);
+  std::ranges::copy(numbers, tensor.data<std::int32_t>());
+  return tensor;
+}
+
+template <class T>
+void add_rows_on(Device on, const Tensor& rows, const Runs& sorted, const Tensor& source,
+                 const Tensor& destination) {
+  const Tensor order = on_device(on, sorted.order), starts = on_device(on, sorted.starts);
+  cuda::table<cuda::Lookup<T>>(on.cuda).add(
+      rows.data<std::int32_t>(on), order.data<std::int32_t>(on), starts.data<std::int32_t>(on),
+      starts.numel() - 1, source.data<T>(on), source.size(1), destination.data<T>(on));
+}
+
+template <class T>
+void add_rows(const Tensor& rows, const Runs& sorted, const Tensor& source,
+              const Tensor& destination) {
+  const std::int32_t* row = rows.data<std::int32_t>();
+  const std::int64_t cols = source.size(1);
+  const T* from = source.data<T>();
+  T* to = destination.data<T>();
+  const auto& kernel = kernels::best<kernels::Elementwise<T>>();
+  parallel_for(std::ssize(sorted.starts) - 1, 16, [&](std::int64_t begin, std::int64_t end) {
+    const auto first = static_cast<std::size_t>(sorted.starts[static_cast<std::size_t>(begin)]);
+    const auto last = static_cast<std::size_t>(sorted.starts[static_cast<std::size_t>(end)]);
+    for (std::size_t i = first; i < last; ++i) {
+      const std::int32_t m = sorted.order[i];
+      kernel.accumulate(from + m * cols, to + row[m] * cols, cols);
+    }
+  });
 }
 
 }  // namespace
 
 template <class T>
-void sum_middle(const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner, T* y) {
+void sum_middle(Device on, const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
+                T* y) {
+  if (on.is_cuda()) return sum_on<T>(on, x, nullptr, outer, n, inner, y);
   const auto& kernel = kernels::best<kernels::Reduce<T>>();
   sum_blocks(outer, n, inner, y, [&](std::int64_t first, std::int64_t rows, T* sums) {
     kernel.column_sum(x + first * inner, rows, inner, sums);
@@ -47,7 +112,8 @@ void sum_middle(const T* x, std::int64_t outer, std::int64_t n, std::int64_t inn
 }
 
 template <class T>
-void column_dot(const T* x, const T* z, std::int64_t rows, std::int64_t cols, T* y) {
+void column_dot(Device on, const T* x, const T* z, std::int64_t rows, std::int64_t cols, T* y) {
+  if (on.is_cuda()) return sum_on(on, x, z, 1, rows, cols, y);
   const auto& kernel = kernels::best<kernels::Reduce<T>>();
   sum_blocks(std::int64_t{1}, rows, cols, y, [&](std::int64_t first, std::int64_t count, T* sums) {
     kernel.column_dot(x + first * cols, z + first * cols, count, cols, sums);
@@ -55,32 +121,29 @@ void column_dot(const T* x, const T* z, std::int64_t rows, std::int64_t cols, T*
 }
 
 template <class T>
-void accumulate(const T* x, T* y, std::int64_t n) {
-  const auto& kernel = kernels::best<kernels::Elementwise<T>>();
-  parallel_for(n, kGrain, [&](std::int64_t begin, std::int64_t end) {
+void accumulate(Device on, const T* x, T* y, std::int64_t n) {
+  const auto& kernel = kernels::on<kernels::Elementwise<T>>(on);
+  kernels::over(on, n, kGrain, [&](std::int64_t begin, std::int64_t end) {
     kernel.accumulate(x + begin, y + begin, end - begin);
   });
 }
 
-template <class T>
-void scatter_add(const Tensor& rows, const T* source, std::int64_t cols, T* destination) {
+Tensor column_sums(const Tensor& x) {
+  const Tensor sums = Tensor::empty({x.size(1)}, x.dtype());
+  const Device on = device_of({x, sums});
+  dispatch(x.dtype(), "sum", [&]<class T>() {
+    sum_middle(on, x.data<T>(on), 1, x.size(0), x.size(1), sums.data<T>(on));
+  });
+  return sums;
+}
+
+void scatter_add(const Tensor& rows, const Tensor& source, const Tensor& destination) {
   const Tensor dense = rows.contiguous();
-  const std::int32_t* row = dense.data<std::int32_t>();
-  std::vector<std::int64_t> order(static_cast<std::size_t>(rows.numel()));
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  std::ranges::stable_sort(order, {}, [row](std::int64_t m) { return row[m]; });
-  std::vector<std::size_t> starts;  // of the runs of equal rows
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (i == 0 || row[order[i]] != row[order[i - 1]]) starts.push_back(i);
-  }
-  const auto runs = static_cast<std::int64_t>(starts.size());
-  starts.push_back(order.size());
-  const auto& kernel = kernels::best<kernels::Elementwise<T>>();
-  parallel_for(runs, 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::size_t i = starts[static_cast<std::size_t>(begin)];
-         i < starts[static_cast<std::size_t>(end)]; ++i) {
-      kernel.accumulate(source + order[i] * cols, destination + row[order[i]] * cols, cols);
-    }
+  const Device on = device_of({dense, source, destination});
+  const Runs sorted = runs_of(dense.span<std::int32_t>());
+  dispatch(source.dtype(), "scatter", [&]<class T>() {
+    on.is_cuda() ? add_rows_on<T>(on, dense, sorted, source, destination)
+                 : add_rows<T>(dense, sorted, source, destination);
   });
 }
 
@@ -103,20 +166,24 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     std::int64_t inner = 1;
     for (int right = axis; right > 0; --right) inner *= x.size(-right);
     Tensor next = Tensor::empty({outer * inner}, x.dtype());
-    dispatch(x.dtype(), "sum",
-             [&]<class T>() { sum_middle(sum.data<T>(), outer, n, inner, next.data<T>()); });
+    const Device on = device_of({sum, next});
+    dispatch(x.dtype(), "sum", [&]<class T>() {
+      sum_middle(on, sum.data<T>(on), outer, n, inner, next.data<T>(on));
+    });
     sum = next;
   }
   return sum.reshape(shape);
 }
 
-template void sum_middle<float>(const float*, std::int64_t, std::int64_t, std::int64_t, float*);
-template void sum_middle<double>(const double*, std::int64_t, std::int64_t, std::int64_t, double*);
-template void column_dot<float>(const float*, const float*, std::int64_t, std::int64_t, float*);
-template void column_dot<double>(const double*, const double*, std::int64_t, std::int64_t, double*);
-template void accumulate<float>(const float*, float*, std::int64_t);
-template void accumulate<double>(const double*, double*, std::int64_t);
-template void scatter_add<float>(const Tensor&, const float*, std::int64_t, float*);
-template void scatter_add<double>(const Tensor&, const double*, std::int64_t, double*);
+template void sum_middle<float>(Device, const float*, std::int64_t, std::int64_t, std::int64_t,
+                                float*);
+template void sum_middle<double>(Device, const double*, std::int64_t, std::int64_t, std::int64_t,
+                                 double*);
+template void column_dot<float>(Device, const float*, const float*, std::int64_t, std::int64_t,
+                                float*);
+template void column_dot<double>(Device, const double*, const double*, std::int64_t, std::int64_t,
+                                 double*);
+template void accumulate<float>(Device, const float*, float*, std::int64_t);
+template void accumulate<double>(Device, const double*, double*, std::int64_t);
 
 }  // namespace holdfast::ops

@@ -7,23 +7,28 @@
 
 namespace holdfast::ops {
 
-/// y (outer, inner) = sum over the middle axis of x (outer, n, inner); zero when n is 0. Tested by
-/// sums_test.
+/// All of these run where their memory is: `on`, for whose device pointers are
+/// (Tensor::data(Device)). A GPU's order of sums is its own, and fixed as well.
+///
+/// y (outer, inner) = sum over the middle axis of x (outer, n, inner); zero when n is 0.
 template <class T>
-void sum_middle(const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner, T* y);
+void sum_middle(Device on, const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
+                T* y);
 
 /// y (cols) = sum over the rows of x * z, both (rows, cols).
 template <class T>
-void column_dot(const T* x, const T* z, std::int64_t rows, std::int64_t cols, T* y);
+void column_dot(Device on, const T* x, const T* z, std::int64_t rows, std::int64_t cols, T* y);
 
 /// y += x
 template <class T>
-void accumulate(const T* x, T* y, std::int64_t n);
+void accumulate(Device on, const T* x, T* y, std::int64_t n);
+
+/// The sum over the rows of x (rows, cols), contiguous -> (cols).
+Tensor column_sums(const Tensor& x);
 
 /// destination[rows[m]] += source[m] for m = 0, 1, ...: source (M, cols), rows (M) i32 within the
-/// destination. Rows of the destination in parallel, each by one worker in ascending m.
-template <class T>
-void scatter_add(const Tensor& rows, const T* source, std::int64_t cols, T* destination);
+/// destination; contiguous. Rows of the destination in parallel, each by one worker in ascending m.
+void scatter_add(const Tensor& rows, const Tensor& source, const Tensor& destination);
 
 /// The sum of x over the axes in which `shape` has extent 1 or none: the gradient of broadcasting
 /// from `shape`.

@@ -1,8 +1,8 @@
 // y = f(x), element by element; formulas and slopes are in tensor/kernels/elementwise.cpp and
 // gelu.h.
 #include "autograd/ops/op.h"
-#include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/elementwise.h"
+#include "tensor/kernels/on.h"
 
 namespace holdfast {
 namespace {
@@ -16,28 +16,30 @@ using Member = kernels::Unary<T> kernels::Elementwise<T>::*;
 Var unary(std::string_view name, const Var& input, Saved saved, Member<float> f32,
           Member<double> f64) {
   ops::require_float(name, input.value());
-  const auto kernel = [f32, f64]<class T>() -> const kernels::Unary<T>& {
+  const auto kernel = [f32, f64]<class T>(Device on) -> const kernels::Unary<T>& {
     if constexpr (std::is_same_v<T, float>)
-      return kernels::best<kernels::Elementwise<T>>().*f32;
+      return kernels::on<kernels::Elementwise<T>>(on).*f32;
     else
-      return kernels::best<kernels::Elementwise<T>>().*f64;
+      return kernels::on<kernels::Elementwise<T>>(on).*f64;
   };
   const Tensor x = input.value().contiguous(), y = Tensor::empty(x.shape(), x.dtype());
+  const Device on = ops::device_of({x, y});
   dispatch(x.dtype(), name, [&]<class T>() {
-    const auto& f = kernel.template operator()<T>();
-    parallel_for(x.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
-      f.forward(x.data<T>() + begin, y.data<T>() + begin, end - begin);
+    const auto& f = kernel.template operator()<T>(on);
+    kernels::over(on, x.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
+      f.forward(x.data<T>(on) + begin, y.data<T>(on) + begin, end - begin);
     });
   });
   return ops::record(
       name, y, {input},
       [kernel, name, kept = saved == Saved::x ? x : y](const Tensor& dout, Gradients& gradients) {
         const Tensor dx = Tensor::empty(dout.shape(), dout.dtype());
+        const Device there = ops::device_of({kept, dout, dx});
         dispatch(dout.dtype(), name, [&]<class T>() {
-          const auto& f = kernel.template operator()<T>();
-          parallel_for(dx.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
-            f.backward(kept.data<T>() + begin, dout.data<T>() + begin, dx.data<T>() + begin,
-                       end - begin);
+          const auto& f = kernel.template operator()<T>(there);
+          kernels::over(there, dx.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
+            f.backward(kept.data<T>(there) + begin, dout.data<T>(there) + begin,
+                       dx.data<T>(there) + begin, end - begin);
           });
         });
         gradients.add(0, dx);

@@ -99,10 +99,10 @@ TEST(Sums, OfManyFloatsStayAccurate) {
   const std::int64_t n = 1'000'000;
   const Tensor x = Tensor::full({n}, DType::f32, 0.1);
   float total = 0.0f;
-  ops::sum_middle(x.data<float>(), 1, n, 1, &total);
+  ops::sum_middle(Device(), x.data<float>(), 1, n, 1, &total);
   EXPECT_NEAR(total, static_cast<double>(0.1f) * 1e6, 0.5);
   std::vector<float> columns(10);
-  ops::sum_middle(x.data<float>(), 1, n / 10, 10, columns.data());
+  ops::sum_middle(Device(), x.data<float>(), 1, n / 10, 10, columns.data());
   for (const float column : columns) EXPECT_NEAR(column, static_cast<double>(0.1f) * 1e5, 0.02);
 }
 

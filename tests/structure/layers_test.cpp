@@ -27,7 +27,8 @@ std::vector<Include> includes_below(const std::string& folder) {
   std::vector<Include> found;
   const fs::path root = fs::path(HOLDFAST_SOURCE) / folder;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    if (entry.path().extension() != ".cpp" && entry.path().extension() != ".h") continue;
+    const fs::path extension = entry.path().extension();
+    if (extension != ".cpp" && extension != ".h" && extension != ".cu") continue;
     std::ifstream in(entry.path());
     for (std::string line; std::getline(in, line);) {
       if (!line.starts_with("#include ")) continue;
@@ -61,9 +62,14 @@ TEST(Layers, NoIncludePointsUpward) {
 
 TEST(Layers, ThirdPartyHeadersStandInOneFile) {
   const std::map<std::string, std::set<std::string>> walls{
-      {"cblas.h", {"tensor/blas.cpp"}}, {"dnnl.h", {"tensor/blas.cpp"}},
-      {"omp.h", {"tensor/blas.cpp"}},   {"nlohmann/", {"base/json.cpp"}},
-      {"xxhash.h", {"base/hash.cpp"}},  {"openssl/", {"base/sha256.cpp"}}};
+      {"cblas.h", {"tensor/blas.cpp"}},
+      {"dnnl.h", {"tensor/blas.cpp"}},
+      {"omp.h", {"tensor/blas.cpp"}},
+      {"nlohmann/", {"base/json.cpp"}},
+      {"xxhash.h", {"base/hash.cpp"}},
+      {"openssl/", {"base/sha256.cpp"}},
+      {"cublas", {"tensor/cuda/cublas.cu"}},
+      {"cuda_runtime.h", {"tensor/cuda/runtime.cu", "tensor/cuda/cublas.cu"}}};
   std::set<std::string> icu_files;
   for (const char* folder :
        {"base", "tensor", "autograd", "nn", "tokenizer", "train", "audit", "cli"}) {
@@ -77,6 +83,28 @@ TEST(Layers, ThirdPartyHeadersStandInOneFile) {
     }
   }
   EXPECT_EQ(icu_files.size(), 1U);
+}
+
+// What nvcc compiles for a device includes numbers alone: nothing of the host's threads, tensors or
+// instruction sets. Launches and products belong to the runtime.
+TEST(Layers, DeviceCodeIncludesNoHostCode) {
+  const std::set<std::string> host{"tensor/cuda/runtime.h", "tensor/cuda/built_in.h"};
+  const std::set<std::string> numbers{"tensor/random.h",
+                                      "tensor/kernels/activation.h",
+                                      "tensor/kernels/dropout.h",
+                                      "tensor/kernels/elementwise.h",
+                                      "tensor/kernels/embedding_sum.h",
+                                      "tensor/kernels/gemm.h",
+                                      "tensor/kernels/layer_norm.h",
+                                      "tensor/kernels/softmax.h",
+                                      "tensor/kernels/update.h"};
+  for (const auto& [file, header] : includes_below("tensor/cuda")) {
+    if (file.extension() != ".h" || host.contains(file.string()) || !header.ends_with(".h"))
+      continue;
+    EXPECT_TRUE((header.starts_with("tensor/cuda/") && !host.contains(header)) ||
+                numbers.contains(header))
+        << file << " includes " << header;
+  }
 }
 
 TEST(Layers, KernelObjectsHoldNoWeakSymbols) {

@@ -191,7 +191,13 @@ TEST(Recipe, RefusesWhatIsMissing) {
            {"train", "model = \"m\"\noutput = \"o\"\n[new]\nname = \"n\"\nvalid = \"v\"\n",
             "needs train"},
            {"name", "model = \"m\"\noutput = \"o\"\n[new]\ntrain = \"t\"\n", "needs a name"},
-           {"cuda", "model = \"m\"\noutput = \"o\"\ndevice = \"cuda\"\n", "not available"},
+           {"device", "model = \"m\"\noutput = \"o\"\ndevice = \"gpu\"\n",
+            "device must be \"cpu\", \"cuda\" or \"cuda:N\""},
+           {"portable cuda",
+            "model = \"m\"\noutput = \"o\"\nnumerics = \"portable\"\ndevice = \"cuda\"\n",
+            "device cannot be a GPU with numerics"},
+           {"bf16 cuda", "model = \"m\"\noutput = \"o\"\nprecision = \"bf16\"\ndevice = \"cuda\"\n",
+            "device cannot be a GPU with precision"},
            {"portable bf16",
             "model = \"m\"\noutput = \"o\"\nprecision = \"bf16\"\nnumerics = \"portable\"\n",
             "numerics cannot be \"portable\" with precision = \"bf16\""},
@@ -209,6 +215,15 @@ TEST(Recipe, KnowsPortableNumerics) {
   EXPECT_TRUE(recipe.portable());
   EXPECT_TRUE(parse_recipe(to_toml(recipe), "written").portable());
   EXPECT_NE(recipe_hash(recipe), recipe_hash(parse(kSmall)));
+}
+
+TEST(Recipe, KnowsDevices) {
+  EXPECT_EQ(parse(kSmall).device, Device());
+  const Recipe recipe = parse("device = \"cuda:1\"\n" + kSmall);
+  EXPECT_EQ(recipe.device, Device{1});
+  EXPECT_EQ(parse_recipe(to_toml(recipe), "written").device, Device{1});
+  EXPECT_NE(recipe_hash(recipe), recipe_hash(parse(kSmall)));
+  EXPECT_EQ(parse("device = \"cuda\"\n" + kSmall).device, Device{0});
 }
 
 TEST(Recipe, AcceptsLaterKeysAtTheirOffValues) {

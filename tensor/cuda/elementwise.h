@@ -1,0 +1,183 @@
+// Element by element, as tensor/kernels/elementwise.h.
+#pragma once
+
+#include "tensor/cuda/gelu.h"
+#include "tensor/kernels/elementwise.h"
+
+namespace holdfast::cuda {
+
+template <class T>
+struct Accumulate {
+  const T* x;
+  T* y;
+  constexpr void operator()(std::int64_t i) const { y[i] += x[i]; }
+};
+
+template <class T>
+struct Scale {
+  T factor;
+  const T* x;
+  T* y;
+  constexpr void operator()(std::int64_t i) const { y[i] = factor * x[i]; }
+};
+
+struct Add {
+  template <class T>
+  static constexpr T value(T a, T b) {
+    return a + b;
+  }
+};
+struct Sub {
+  template <class T>
+  static constexpr T value(T a, T b) {
+    return a - b;
+  }
+};
+struct Mul {
+  template <class T>
+  static constexpr T value(T a, T b) {
+    return a * b;
+  }
+};
+struct Div {
+  template <class T>
+  static constexpr T value(T a, T b) {
+    return a / b;
+  }
+};
+
+template <class Op, class T>
+struct BinaryOf {
+  const T* a;
+  std::int64_t step_a;
+  const T* b;
+  std::int64_t step_b;
+  T* y;
+  constexpr void operator()(std::int64_t i) const {
+    y[i] = Op::value(a[i * step_a], b[i * step_b]);
+  }
+};
+
+struct Exp {
+  template <class T>
+  static constexpr T value(T x) {
+    return std::exp(x);
+  }
+  template <class T>
+  static constexpr T gradient(T y, T dout) {
+    return dout * y;
+  }
+};
+struct Log {
+  template <class T>
+  static constexpr T value(T x) {
+    return std::log(x);
+  }
+  template <class T>
+  static constexpr T gradient(T x, T dout) {
+    return dout / x;
+  }
+};
+struct Tanh {
+  template <class T>
+  static constexpr T value(T x) {
+    return std::tanh(x);
+  }
+  template <class T>
+  static constexpr T gradient(T y, T dout) {
+    return dout * (T(1) - y * y);
+  }
+};
+struct Erf {
+  template <class T>
+  static constexpr T value(T x) {
+    return std::erf(x);
+  }
+  template <class T>
+  static constexpr T gradient(T x, T dout) {
+    return dout * (T(0x1.20dd750429b6dp0) * std::exp(-x * x));  // 2/sqrt(pi)
+  }
+};
+struct GeluErf {
+  template <class T>
+  static constexpr T value(T x) {
+    return gelu_erf(x).value;
+  }
+  template <class T>
+  static constexpr T gradient(T x, T dout) {
+    return dout * gelu_erf(x).slope;
+  }
+};
+struct GeluTanh {
+  template <class T>
+  static constexpr T value(T x) {
+    return gelu_tanh(x).value;
+  }
+  template <class T>
+  static constexpr T gradient(T x, T dout) {
+    return dout * gelu_tanh(x).slope;
+  }
+};
+// Compared so that NaN passes.
+struct Relu {
+  template <class T>
+  static constexpr T value(T x) {
+    return x < T(0) ? T(0) : x;
+  }
+  template <class T>
+  static constexpr T gradient(T x, T dout) {
+    return x <= T(0) ? T(0) : dout;
+  }
+};
+
+template <class Op, class T>
+struct UnaryForward {
+  const T* x;
+  T* y;
+  constexpr void operator()(std::int64_t i) const { y[i] = Op::value(x[i]); }
+};
+template <class Op, class T>
+struct UnaryBackward {
+  const T *saved, *dout;
+  T* dx;
+  constexpr void operator()(std::int64_t i) const { dx[i] = Op::gradient(saved[i], dout[i]); }
+};
+
+template <class Launcher, class Op, class T>
+void binary(const T* a, std::int64_t step_a, const T* b, std::int64_t step_b, T* y,
+            std::int64_t n) {
+  for_each<Launcher>(BinaryOf<Op, T>{a, step_a, b, step_b, y}, n);
+}
+
+template <class Launcher, class Op, class T>
+constexpr kernels::Unary<T> unary{[](const T* x, T* y, std::int64_t n) {
+                                    for_each<Launcher>(UnaryForward<Op, T>{x, y}, n);
+                                  },
+                                  [](const T* saved, const T* dout, T* dx, std::int64_t n) {
+                                    for_each<Launcher>(UnaryBackward<Op, T>{saved, dout, dx}, n);
+                                  }};
+
+template <class Launcher, class T>
+constexpr kernels::Elementwise<T> elementwise{
+    .accumulate =
+        [](const T* x, T* y, std::int64_t n) {
+          for_each<Launcher>(Accumulate<T>{x, y}, n);
+        },
+    .scale =
+        [](T factor, const T* x, T* y, std::int64_t n) {
+          for_each<Launcher>(Scale<T>{factor, x, y}, n);
+        },
+    .add = binary<Launcher, Add, T>,
+    .sub = binary<Launcher, Sub, T>,
+    .mul = binary<Launcher, Mul, T>,
+    .div = binary<Launcher, Div, T>,
+    .exp = unary<Launcher, Exp, T>,
+    .tanh = unary<Launcher, Tanh, T>,
+    .log = unary<Launcher, Log, T>,
+    .erf = unary<Launcher, Erf, T>,
+    .gelu_erf = unary<Launcher, GeluErf, T>,
+    .gelu_tanh = unary<Launcher, GeluTanh, T>,
+    .relu = unary<Launcher, Relu, T>,
+};
+
+}  // namespace holdfast::cuda

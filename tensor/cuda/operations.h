@@ -1,0 +1,114 @@
+// The operations of a device. Most are those of tensor/kernels, by the same names and contracts,
+// but for two things: pointers are to memory that the device reads, and a call only asks for the
+// work (runtime.h). What a device does differently is declared here.
+#pragma once
+
+#include <cstdint>
+#include <tuple>
+
+#include "tensor/kernels/activation.h"
+#include "tensor/kernels/dropout.h"
+#include "tensor/kernels/elementwise.h"
+#include "tensor/kernels/embedding_sum.h"
+#include "tensor/kernels/gemm.h"
+#include "tensor/kernels/layer_norm.h"
+#include "tensor/kernels/softmax.h"
+#include "tensor/kernels/update.h"
+
+namespace holdfast::cuda {
+
+template <class T>
+struct Sums {
+  /// y (outer, inner) = sum over the middle axis of x (outer, n, inner), or of x * z unless z is
+  /// null, in fixed order; zero when n is 0. `partial` is scratch memory of partial_sums()
+  /// elements.
+  void (*middle)(const T* x, const T* z, std::int64_t outer, std::int64_t n, std::int64_t inner,
+                 T* partial, T* y);
+};
+/// Elements of scratch memory that Sums::middle needs; 0: none.
+std::int64_t partial_sums(std::int64_t outer, std::int64_t n, std::int64_t inner);
+
+template <class T>
+struct Lookup {
+  /// y[n] = table[rows[n]]: rows (count) of a table of `cols` columns.
+  void (*take)(const T* table, const std::int32_t* rows, std::int64_t count, std::int64_t cols,
+               T* y);
+  /// destination[row] += source[m] for every m with rows[m] = row, in ascending m. order (M):
+  /// the m sorted by row, then by m; starts (runs+1): where each row's begin in it.
+  void (*add)(const std::int32_t* rows, const std::int32_t* order, const std::int32_t* starts,
+              std::int64_t runs, const T* source, std::int64_t cols, T* destination);
+};
+
+/// All texts and heads of a packed batch (autograd/fused.h, attention()). Rows of q, out, dout and
+/// dq are queries, those of k, v, dk and dv tokens; head h has channels [h D, (h+1) D) of each.
+template <class T>
+struct AttentionBatch {
+  std::int64_t texts, heads, channels;          // B, H, D
+  std::int64_t rows;                            // M: queries of all texts
+  std::int64_t most_queries, most_tokens;       // of a text
+  const std::int32_t *query_offsets, *offsets;  // (B+1): rows of each text
+  const T *q, *k, *v;
+  std::int64_t ld_q, ld;               // elements from row to row of q and dq; of k, v, dk and dv
+  kernels::DropoutMask dropout;        // threshold 0: none
+  const std::int32_t *slots, *places;  // of the queries
+  std::int64_t ld_out;                 // of out and dout
+  T* lse;                              // (M, H) log sum exp of each query's scores
+};
+
+template <class T>
+struct AttentionOfBatch {
+  /// out; lse unless it is null.
+  void (*forward)(const AttentionBatch<T>& batch, T* out);
+  /// dq, dk, dv from out, dout and lse. delta (M, H) is scratch memory.
+  void (*backward)(const AttentionBatch<T>& batch, const T* out, const T* dout, T* delta, T* dq,
+                   T* dk, T* dv);
+};
+/// Whether a head of so many channels of so many bytes fits a device's shared memory; the CPU's
+/// arithmetic serves all others.
+bool attention_fits(std::int64_t channels, std::int64_t element_bytes);
+
+template <class T>
+struct CrossEntropy {
+  /// p (N, K) = softmax(logits); loss = the weighted sum of autograd/fused.h. losses (N) is scratch
+  /// memory.
+  void (*forward)(const T* logits, const std::int32_t* labels, const T* weights, std::int64_t N,
+                  std::int64_t K, double smoothing, T* p, double* losses, T* loss);
+  /// dlogits (N, K) from p and the loss's gradient dout (1).
+  void (*backward)(const T* p, const std::int32_t* labels, const T* weights, std::int64_t N,
+                   std::int64_t K, double smoothing, const T* dout, T* dlogits);
+};
+
+/// A range of the arena that AdamW updates alike; spans as in kernels::PullSpans, all from the
+/// range's first element on.
+template <class T>
+struct UpdateRange {
+  kernels::AdamWStep step;
+  kernels::PullSpans<T> pull;
+};
+/// A piece of one range: the unit of work and of summation.
+struct UpdatePiece {
+  std::int64_t begin, end;  // elements from the arena's start
+  std::int64_t range;       // number of its range
+  std::int64_t range_begin;
+};
+
+template <class T>
+struct UpdateAll {
+  /// kernels::Update::adamw_pulled on every piece: sums (pieces).
+  void (*adamw)(const UpdateRange<T>* ranges, const UpdatePiece* pieces, std::int64_t count,
+                T* theta, const T* gradient, T* m, T* v, kernels::PullSums* sums);
+  /// sums[i] = sum of x^2 over piece i, of which begin and end count.
+  void (*sum_squares)(const UpdatePiece* pieces, std::int64_t count, const T* x, double* sums);
+};
+
+using Tables =
+    std::tuple<kernels::Elementwise<float>, kernels::Elementwise<double>,
+               kernels::Activations<float>, kernels::Activations<double>, kernels::Dropout<float>,
+               kernels::Dropout<double>, kernels::LayerNorm<float>, kernels::LayerNorm<double>,
+               kernels::EmbeddingSum<float>, kernels::EmbeddingSum<double>, kernels::Softmax<float>,
+               kernels::Softmax<double>, kernels::Gemm<float>, kernels::Gemm<double>, Sums<float>,
+               Sums<double>, Lookup<float>, Lookup<double>, AttentionOfBatch<float>,
+               AttentionOfBatch<double>, CrossEntropy<float>, CrossEntropy<double>,
+               UpdateAll<float>, UpdateAll<double>>;
+
+}  // namespace holdfast::cuda

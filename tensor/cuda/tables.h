@@ -1,0 +1,46 @@
+// All operations, of a Launcher: a type with
+//   template <class Kernel> static void run(const Kernel& kernel);
+// that runs a kernel (team.h) in the order of the calls. nvcc compiles this for devices
+// (kernels.cu), tests compile it for the host.
+#pragma once
+
+#include "tensor/cuda/activation.h"
+#include "tensor/cuda/attention.h"
+#include "tensor/cuda/cross_entropy.h"
+#include "tensor/cuda/dropout.h"
+#include "tensor/cuda/elementwise.h"
+#include "tensor/cuda/layer_norm.h"
+#include "tensor/cuda/lookup.h"
+#include "tensor/cuda/operations.h"
+#include "tensor/cuda/softmax.h"
+#include "tensor/cuda/sums.h"
+#include "tensor/cuda/update.h"
+
+namespace holdfast::cuda {
+
+/// The operations of one element type, of which products are a library's.
+template <class Launcher, class T>
+void fill_tables(const kernels::Gemm<T>& gemm, Tables& tables) {
+  std::get<kernels::Elementwise<T>>(tables) = elementwise<Launcher, T>;
+  std::get<kernels::Activations<T>>(tables) = activations<Launcher, T>;
+  std::get<kernels::Dropout<T>>(tables) = dropout<Launcher, T>;
+  std::get<kernels::LayerNorm<T>>(tables) = layer_norm<Launcher, T>;
+  std::get<kernels::EmbeddingSum<T>>(tables) = embedding_sum<Launcher, T>;
+  std::get<kernels::Softmax<T>>(tables) = softmax<Launcher, T>;
+  std::get<kernels::Gemm<T>>(tables) = gemm;
+  std::get<Sums<T>>(tables) = sums<Launcher, T>;
+  std::get<Lookup<T>>(tables) = lookup<Launcher, T>;
+  std::get<AttentionOfBatch<T>>(tables) = attention<Launcher, T>;
+  std::get<CrossEntropy<T>>(tables) = cross_entropy<Launcher, T>;
+  std::get<UpdateAll<T>>(tables) = update<Launcher, T>;
+}
+
+template <class Launcher>
+Tables make_tables(const kernels::Gemm<float>& f32, const kernels::Gemm<double>& f64) {
+  Tables tables;
+  fill_tables<Launcher>(f32, tables);
+  fill_tables<Launcher>(f64, tables);
+  return tables;
+}
+
+}  // namespace holdfast::cuda

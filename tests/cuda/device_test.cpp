@@ -1,0 +1,144 @@
+// Devices: names, refusals, where tensors are, waiting, memory; and how kernels are launched.
+#include "tensor/device.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <memory>
+
+#include "tensor/cuda/attention_tile.h"
+#include "tensor/cuda/launch.h"
+#include "tensor/cuda/operations.h"
+#include "tensor/tensor.h"
+#include "tests/cuda/on_simulation.h"
+#include "tests/reference/expect_error.h"
+
+namespace holdfast {
+namespace {
+
+TEST(Device, Names) {
+  EXPECT_EQ(name_of(Device()), "cpu");
+  EXPECT_EQ(parse_device("cpu"), Device());
+  EXPECT_EQ(parse_device("cuda"), Device{0});
+  EXPECT_EQ(parse_device("cuda:12"), Device{12});
+  EXPECT_EQ(name_of(parse_device("cuda:1")), "cuda:1");
+  for (const char* bad : {"", "gpu", "cuda:", "cuda:-1", "cuda:x", "cuda:1x", "cuda:12345", "CPU"})
+    expect_error<std::invalid_argument>(bad, "must be \"cpu\", \"cuda\" or \"cuda:N\"",
+                                        [&] { parse_device(bad); });
+}
+
+TEST(Device, RefusesWhatIsNotThere) {
+  if (cuda::built_in() == nullptr) {
+    expect_error<std::runtime_error>("no CUDA", "this build has no CUDA: build with",
+                                     [] { OnDevice({0}); });
+  }
+  EXPECT_EQ(current_device(), Device());
+}
+
+class DeviceMemory : public OnDeviceTest {};
+
+TEST_P(DeviceMemory, TensorsAreMadeOnTheCurrentDevice) {
+  const Tensor host = Tensor::zeros({3}, DType::f32);
+  EXPECT_EQ(host.device(), Device());
+  {
+    const OnDevice scope({0});
+    EXPECT_EQ(Tensor::full({3}, DType::f32, 2).device(), Device{0});
+    EXPECT_EQ(host.clone().device(), Device{0});
+    EXPECT_EQ(Tensor::empty({3}, DType::f32, Device()).device(), Device());
+    const OnDevice back{Device()};
+    EXPECT_EQ(current_device(), Device());
+  }
+  EXPECT_EQ(current_device(), Device());
+}
+
+TEST_P(DeviceMemory, TheHostReadsWhatTheDeviceWasAskedFor) {
+  const OnDevice scope({0});
+  const Tensor x = Tensor::full({1000}, DType::f64, 3), y = Tensor::zeros({1000}, DType::f64);
+  EXPECT_EQ(y.to_vector(), std::vector<double>(1000, 0.0));
+  y.copy_from(x);
+  EXPECT_EQ(y.data<double>()[999], 3.0);
+  y.storage()->clear(8, 8);
+  EXPECT_EQ(y.data<double>()[1], 0.0);
+  EXPECT_EQ(y.data<double>()[2], 3.0);
+}
+
+TEST_P(DeviceMemory, CountsTowardsTheSameUseAndBudget) {
+  release_cached_memory();
+  const std::int64_t before = memory_use().live;
+  const OnDevice scope({0});
+  {
+    const Storage block(4096);
+    EXPECT_EQ(memory_use().live - before, 4096);
+    EXPECT_EQ(Storage::zeros(1024)->device(), Device{0});
+  }
+  EXPECT_EQ(memory_use().live, before);
+  EXPECT_EQ(memory_use().cached, 4096 + 1024);
+  {
+    const Storage host(4096, Device());  // a block of the device's is not for the CPU
+    EXPECT_EQ(memory_use().cached, 4096 + 1024);
+  }
+  set_memory_budget(before + 1000);
+  EXPECT_THROW(Storage(4096), std::runtime_error);
+  set_memory_budget(0);
+  release_cached_memory();
+  EXPECT_EQ(memory_use().cached, 0);
+}
+
+TEST_P(DeviceMemory, HasAsManyDevicesAsItSays) {
+  if (GetParam() == kGpu) return;
+  require_device({1});
+  expect_error<std::runtime_error>("too many", "this machine has 2 GPUs, numbered from 0",
+                                   [] { require_device({2}); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Cuda, DeviceMemory, all_devices(), device_test_name);
+
+TEST(Launch, StaysWithinTheLimitsOfAGrid) {
+  using namespace cuda;
+  constexpr std::int64_t kHuge = std::numeric_limits<std::int64_t>::max();
+  static_assert(over_elements(0).blocks == 0);
+  static_assert(over_elements(1).blocks == 1);
+  static_assert(over_elements(kElementsPerBlock).blocks == 1);
+  static_assert(over_elements(kElementsPerBlock + 1).blocks == 2);
+  static_assert(over_elements(kHuge).blocks == kHuge / kElementsPerBlock + 1);
+  static_assert(grid_of(over_elements(kHuge)) == 2147483647);
+  static_assert(grid_of(over_rows(65536, 8)) == 65536);
+  static_assert(over_rows(0, 8).blocks == 0);
+  static_assert(over_rows(5, 8).shared_bytes <= kMaxSharedBytes);
+  static_assert(over_rows(5, 8).threads <= 1024);
+  static_assert(pieces(0, 7) == 0 && pieces(7, 7) == 1 && pieces(8, 7) == 2);
+}
+
+TEST(Launch, TilesOfAttentionFitSharedMemory) {
+  using namespace cuda;
+  for (const std::int64_t bytes : {4, 8}) {
+    for (std::int64_t D = 1; D < 2000; ++D) {
+      const std::int64_t tile = attention_tile(D, bytes);
+      EXPECT_EQ(tile > 0, attention_fits(D, bytes));
+      EXPECT_EQ(tile % 8, 0);
+      if (tile > 0) {
+        EXPECT_LE(attention_elements(tile, D) * bytes, kMaxSharedBytes);
+      }
+      if (tile < 32) {
+        EXPECT_GT(attention_elements(std::max<std::int64_t>(8, 2 * tile), D) * bytes,
+                  kMaxSharedBytes);
+      }
+    }
+  }
+  // MiniLM's and BERT's heads.
+  EXPECT_EQ(attention_tile(32, 4), 32);
+  EXPECT_EQ(attention_tile(64, 4), 16);
+  EXPECT_EQ(attention_tile(64, 8), 8);
+  EXPECT_FALSE(attention_fits(std::numeric_limits<std::int64_t>::max() / 64, 4));
+}
+
+TEST(Launch, PartialSumsAreThoseOfEachLevel) {
+  EXPECT_EQ(cuda::partial_sums(3, 256, 5), 0);
+  EXPECT_EQ(cuda::partial_sums(3, 257, 5), 3 * 2 * 5);
+  EXPECT_EQ(cuda::partial_sums(1, 256 * 256 + 1, 1), 257 + 2);
+  EXPECT_EQ(cuda::partial_sums(0, 1000, 5), 0);
+  EXPECT_EQ(cuda::partial_sums(4, 0, 5), 0);
+}
+
+}  // namespace
+}  // namespace holdfast

@@ -1,0 +1,116 @@
+// A whole run with device = "cuda" beside one on the CPU: importance, replay, EWC, layer-wise
+// rates, evaluation, the controller; its ledger, and its second execution.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "audit/reference/twins.h"
+#include "tests/cuda/on_simulation.h"
+#include "tests/reference/expect_error.h"
+#include "tests/train/run_fixture.h"
+#include "train/trainer.h"
+#include "train/verify.h"
+
+namespace holdfast {
+namespace {
+
+using RunOnDevice = OnDeviceTest;  // with teams of one: many threads take their time
+
+Recipe recipe_of(const RunFixture& files, const std::string& output, DType precision,
+                 Device device) {
+  Recipe recipe = files.full(output);
+  recipe.precision = precision;
+  recipe.device = device;
+  return recipe;
+}
+
+Tensor weights_of(const RunFixture& files, const std::string& output) {
+  return Model::load(files.path(output) / "model", DType::f64).arena().values();
+}
+
+void expect_equal(const RunResult& found, const RunResult& expected, double bound) {
+  const auto near = [&](double a, double b, const char* what, std::size_t step) {
+    EXPECT_LE(std::abs(a - b), bound * std::max(1.0, std::abs(b))) << what << " of step " << step;
+  };
+  ASSERT_EQ(found.ledger.size(), expected.ledger.size());
+  for (std::size_t i = 0; i < found.ledger.size(); ++i) {
+    const StepRecord &a = found.ledger[i], &b = expected.ledger[i];
+    near(a.loss, b.loss, "loss", i);
+    near(a.grad_norm, b.grad_norm, "gradient norm", i);
+    near(a.penalty, b.penalty, "penalty", i);
+    EXPECT_EQ(a.tokens, b.tokens);
+  }
+  near(found.mean_fisher, expected.mean_fisher, "mean importance", 0);
+  ASSERT_EQ(found.tasks.size(), expected.tasks.size());
+  for (std::size_t i = 0; i < found.tasks.size(); ++i) {
+    EXPECT_EQ(found.tasks[i].after->accuracy, expected.tasks[i].after->accuracy);
+    near(found.tasks[i].after->loss, expected.tasks[i].after->loss, "test loss", i);
+  }
+}
+
+TEST_P(RunOnDevice, EqualsTheCpusInDouble) {
+  const RunFixture files;
+  const RunResult expected = run_recipe(recipe_of(files, "cpu", DType::f64, Device()));
+  const std::int64_t before = kernels_run();
+  const RunResult found = run_recipe(recipe_of(files, "gpu", DType::f64, {0}));
+  EXPECT_GT(kernels_run(), before);
+  expect_equal(found, expected, 1e-9);
+  EXPECT_LE(difference(weights_of(files, "gpu"), weights_of(files, "cpu")), 1e-9);
+  EXPECT_EQ(current_device(), Device());
+}
+
+TEST_P(RunOnDevice, InFloatEqualsTheCpusInDoubleToFloatsAccuracy) {
+  const RunFixture files;
+  const RunResult expected = run_recipe(recipe_of(files, "cpu", DType::f64, Device()));
+  const RunResult found = run_recipe(recipe_of(files, "gpu", DType::f32, {0}));
+  ASSERT_EQ(found.ledger.size(), expected.ledger.size());
+  for (std::size_t i = 0; i < found.ledger.size(); ++i)
+    EXPECT_NEAR(found.ledger[i].loss, expected.ledger[i].loss, 1e-4) << i;
+}
+
+TEST_P(RunOnDevice, IsRecordedAndCanBeExecutedAgainToTheSameBits) {
+  const RunFixture files;
+  run_recipe(recipe_of(files, "gpu", DType::f32, {0}));
+  const std::string ledger = file_text(files.path("gpu") / "ledger.jsonl");
+  EXPECT_NE(ledger.find("\"device\":\"cuda:0\""), std::string::npos);
+  EXPECT_NE(ledger.find("compute capability"), std::string::npos);
+  const Verification verification = verify_run(files.path("gpu"), {}, {});
+  EXPECT_TRUE(verification.equal());
+  EXPECT_TRUE(verification.end);
+}
+
+// All measures that touch the update (update_test.cpp has their arithmetic). Adam divides gradients
+// that are nothing but rounding by their own size, which a pull past the anchor makes larger still.
+TEST_P(RunOnDevice, WithEveryPullEqualsTheCpusInDouble) {
+  const RunFixture files;
+  const auto run = [&](const std::string& output, Device device) {
+    Recipe recipe = recipe_of(files, output, DType::f64, device);
+    recipe.training.steps = 4;
+    recipe.ewc->coupling = "decoupled";
+    recipe.l2.emplace();
+    recipe.l2->weight = 0.01;
+    recipe.l2->head = 0.02;
+    recipe.recadam.emplace();
+    recipe.protect.emplace();
+    recipe.training.label_smoothing = 0.1;
+    return run_recipe(recipe);
+  };
+  expect_equal(run("gpu", {0}), run("cpu", Device()), 1e-8);
+  EXPECT_LE(difference(weights_of(files, "gpu"), weights_of(files, "cpu")), 1e-7);
+}
+
+TEST(RunOnMissingDevice, IsRefused) {
+  if (cuda::built_in() != nullptr) GTEST_SKIP() << "this build has CUDA";
+  const RunFixture files;
+  expect_error<Refused>("no CUDA", "device \"cuda:0\": this build has no CUDA",
+                        [&] { run_recipe(recipe_of(files, "out", DType::f32, {0})); });
+  EXPECT_FALSE(std::filesystem::exists(files.path("out")));
+}
+
+INSTANTIATE_TEST_SUITE_P(Cuda, RunOnDevice, testing::Values(1, kGpu), device_test_name);
+
+}  // namespace
+}  // namespace holdfast
