@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
 
-.PHONY: all deps demo test asan tsan aarch64 mutants check benchmarks bench bench-peers bench-scaling bench-selection minilm format install clean
+.PHONY: all deps demo test asan tsan aarch64 cuda test-cuda mutants check benchmarks bench bench-peers bench-scaling bench-selection minilm format install clean
 .DEFAULT_GOAL := all
 
 all: $(BUILD)/build.ninja
@@ -38,6 +38,15 @@ sanitized: deps
 # That numerics = "portable" gives the same bits on AArch64, under QEMU (docs/numerics.md).
 aarch64: $(BUILD)/build.ninja
 	@scripts/aarch64.sh $(BUILD) $(JOBS)
+
+# The CUDA backend, into build-cuda (docs/cuda.md).
+cuda: deps
+	@CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/cuda.sh build-cuda $(JOBS) holdfast test_cuda
+
+# Its tests on a GPU; without one, or without a CUDA toolkit, they say so and are skipped.
+test-cuda: deps
+	@CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/cuda.sh build-cuda $(JOBS) test_cuda || [ $$? = 77 ]
+	@[ ! -d build-cuda ] || build-cuda/tests/test_cuda --gtest_filter='*Gpu*'
 
 # That a wrong formula fails a test and `holdfast audit` (docs/mutants.md): an hour, resumed where it stopped. ARGS: --seed N, --count N.
 mutants: deps
@@ -80,4 +89,4 @@ install: all
 	@cmake --install $(BUILD) --prefix $(PREFIX)
 
 clean:
-	@rm -rf build build-asan build-tsan build-aarch64 build-mutants
+	@rm -rf build build-asan build-tsan build-aarch64 build-cuda build-mutants

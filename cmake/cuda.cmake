@@ -1,2 +1,27 @@
-# What stands behind tensor/cuda/built_in.h: nothing here.
-target_sources(holdfast_tensor PRIVATE tensor/cuda/none.cpp)
+# The optional CUDA backend, behind tensor/cuda/built_in.h. Device code is compiled for sm_80 and sm_90, and as PTX for what comes
+# after. cudart is linked statically and cuBLASLt loaded when asked for, so that the program starts on machines without either.
+option(HOLDFAST_CUDA "Build the CUDA backend (needs nvcc 12 or newer)" OFF)
+if(HOLDFAST_CUDA)
+  if(NOT CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 90-virtual)
+  endif()
+  if(CCACHE)
+    set(CMAKE_CUDA_COMPILER_LAUNCHER ${CCACHE})
+  endif()
+  enable_language(CUDA)
+  # CMake 3.25 does not know that nvcc 12 has C++20.
+  foreach(kind STANDARD EXTENSION)
+    if(NOT CMAKE_CUDA20_${kind}_COMPILE_OPTION)
+      set(CMAKE_CUDA20_${kind}_COMPILE_OPTION -std=c++20)
+    endif()
+  endforeach()
+  find_package(CUDAToolkit 12 REQUIRED)
+  add_library(holdfast_cuda OBJECT tensor/cuda/runtime.cu tensor/cuda/kernels.cu tensor/cuda/cublas.cu)
+  target_include_directories(holdfast_cuda PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${CUDAToolkit_INCLUDE_DIRS})
+  target_compile_options(holdfast_cuda PRIVATE --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra
+                         $<$<BOOL:${HOLDFAST_WERROR}>:-Werror=all-warnings>)
+  target_sources(holdfast_tensor PRIVATE $<TARGET_OBJECTS:holdfast_cuda>)
+  target_link_libraries(holdfast_tensor PRIVATE $<LINK_ONLY:CUDA::cudart_static>)
+else()
+  target_sources(holdfast_tensor PRIVATE tensor/cuda/none.cpp)
+endif()
