@@ -7,10 +7,12 @@
 #include <stdexcept>
 #include <tuple>
 
+#include "autograd/ops/op.h"
 #include "base/parallel.h"
 #include "tensor/blas.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/per_sample.h"
+#include "train/device_per_sample.h"
 
 namespace holdfast {
 namespace {
@@ -94,16 +96,17 @@ const Tensor& PerSampleSums::sums() {
   return sums_;
 }
 
-double* PerSampleSums::sums_of(const Parameter& parameter) {
+Tensor PerSampleSums::sums_of(const Parameter& parameter) {
   if (parameter.value.storage() != arena_->values().storage()) {
     throw std::invalid_argument(
         fmt::format("[per-sample sums] {} is not in the arena", parameter.name));
   }
-  return sums_.data<double>() + parameter.value.storage_offset() -
-         arena_->values().storage_offset();
+  return Tensor::view(sums_.storage(),
+                      parameter.value.storage_offset() - arena_->values().storage_offset(),
+                      parameter.value.shape(), DType::f64);
 }
 
-double* PerSampleSums::use(const Parameter& parameter) {
+Tensor PerSampleSums::use(const Parameter& parameter) {
   if (!used_.insert(&parameter).second) {
     throw std::invalid_argument(fmt::format(
         "[per-sample sums] {} is used twice in one pass: its gradients would have to be added "
@@ -130,8 +133,14 @@ void PerSampleSums::linear(Parameter& weight, Parameter* bias, const Tensor& x,
                            const Tensor& dout) {
   const std::vector<std::int64_t> offsets = segments(x.size(0));
   const std::int64_t N = x.size(0), I = x.size(1), O = dout.size(1);
-  double* weight_sums = use(weight);
+  const Tensor sums_of_weight = use(weight);
   const Tensor x_dense = x.contiguous(), delta_dense = dout.contiguous();
+  if (const Device on = ops::device_of({x_dense, delta_dense, sums_}); on.is_cuda()) {
+    add_products_on(on, offsets, what_, delta_dense, x_dense, sums_of_weight);
+    if (bias != nullptr) add_bias_on(on, offsets, delta_dense, use(*bias));
+    return;
+  }
+  auto* weight_sums = sums_of_weight.data<double>();
   dispatch(x.dtype(), "per-sample sums", [&]<class T>() {
     const T* values = x_dense.data<T>();
     const T* delta = delta_dense.data<T>();
@@ -162,8 +171,17 @@ void PerSampleSums::linear(Parameter& weight, Parameter* bias, const Tensor& x,
             tile.columns);
       }
     });
-    if (bias != nullptr) add_column_sums<T>(use(*bias), delta, O, offsets, what_);
+    if (bias != nullptr) add_column_sums<T>(use(*bias).data<double>(), delta, O, offsets, what_);
   });
+}
+
+void PerSampleSums::add_bias_on(Device on, const std::vector<std::int64_t>& offsets,
+                                const Tensor& delta, const Tensor& sums) const {
+  const Tensor gradients =
+      Tensor::empty({std::ssize(offsets) - 1, delta.size(1)}, delta.dtype(), on);
+  gradients.storage()->clear(0, gradients.numel() * size_of(gradients.dtype()));
+  add_columns_on(on, offsets, delta, {}, gradients);
+  add_magnitudes_on(on, what_, gradients, sums);
 }
 
 void PerSampleSums::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat,
@@ -185,6 +203,8 @@ void PerSampleSums::hold(const Parameter& parameter, const Tensor& delta, const 
         fmt::format("[per-sample sums] {} is used for {} and for {} samples in one pass",
                     parameter.name, gradients.size(0), shape[0]));
   }
+  if (const Device on = ops::device_of({delta, factor, gradients}); on.is_cuda())
+    return add_columns_on(on, offsets, delta, factor, gradients);
   dispatch(delta.dtype(), "per-sample sums", [&]<class T>() {
     const auto& kernels = kernels::best<kernels::PerSample<T>>();
     const std::int64_t C = shape[1];
@@ -204,7 +224,12 @@ void PerSampleSums::hold(const Parameter& parameter, const Tensor& delta, const 
 
 void PerSampleSums::flush() {
   for (const auto& [parameter, gradients] : held_) {
-    double* sums = sums_of(*parameter);
+    const Tensor sums_tensor = sums_of(*parameter);
+    if (const Device on = ops::device_of({gradients, sums_tensor}); on.is_cuda()) {
+      add_magnitudes_on(on, what_, gradients, sums_tensor);
+      continue;
+    }
+    auto* sums = sums_tensor.data<double>();
     dispatch(gradients.dtype(), "per-sample sums", [&]<class T>() {
       const std::int64_t C = gradients.size(1);
       for (std::int64_t n = 0; n < gradients.size(0); ++n) {
@@ -243,11 +268,14 @@ std::vector<Lookup> sorted_lookups(std::span<const std::int32_t> ids,
 }  // namespace
 
 void PerSampleSums::embedding(Parameter& table, const Tensor& ids, const Tensor& dout) {
-  const std::vector<Lookup> lookups =
-      sorted_lookups(ids.span<std::int32_t>(), segments(ids.numel()));
+  const std::vector<std::int64_t> offsets = segments(ids.numel());
   const std::int64_t C = dout.size(1);
-  double* sums = use(table);
+  const Tensor sums_of_table = use(table);
   const Tensor delta_dense = dout.contiguous();
+  if (const Device on = ops::device_of({delta_dense, sums_}); on.is_cuda())
+    return add_lookups_on(on, offsets, what_, ids, delta_dense, sums_of_table);
+  const std::vector<Lookup> lookups = sorted_lookups(ids.span<std::int32_t>(), offsets);
+  auto* sums = sums_of_table.data<double>();
   dispatch(dout.dtype(), "per-sample sums", [&]<class T>() {
     const auto& f = magnitude_of<T>(what_);
     const T* delta = delta_dense.data<T>();

@@ -45,14 +45,17 @@ class PerSampleSums : public ParameterGradients {
 
  private:
   /// The parameter's accumulator. Throws std::invalid_argument unless it is in the arena.
-  double* sums_of(const Parameter& parameter);
+  Tensor sums_of(const Parameter& parameter);
   /// The same for a parameter that may be used once. Throws std::invalid_argument when a pass uses
   /// it a second time: its two gradients, too large to be kept, would have to be added before f.
-  double* use(const Parameter& parameter);
+  Tensor use(const Parameter& parameter);
   /// Adds sum over rows of delta, times `factor` where there is one, to the per-sample gradients of
   /// a norm's parameter.
   void hold(const Parameter& parameter, const Tensor& delta, const Tensor& factor,
             const std::vector<std::int64_t>& offsets);
+  /// The same for a bias on a GPU, straight into its sums.
+  void add_bias_on(Device on, const std::vector<std::int64_t>& offsets, const Tensor& delta,
+                   const Tensor& sums) const;
   /// Adds f of what is held to the sums.
   void flush();
   /// Where each sample's rows begin among `rows` rows, and one past the last.

@@ -101,6 +101,35 @@ struct UpdateAll {
   void (*sum_squares)(const UpdatePiece* pieces, std::int64_t count, const T* x, double* sums);
 };
 
+/// Rows [offsets[n], offsets[n+1]) of a matrix are sample n's.
+struct Samples {
+  const std::int32_t* offsets;
+  std::int64_t count;
+};
+
+/// As Lookup::add has them: runs of equal rows[order[i]].
+struct RowRuns {
+  const std::int32_t *rows, *order, *starts;
+  std::int64_t count;
+};
+
+/// Sums of f(gradient) of every sample (train/per_sample.h), f(g) = g^2 if `squares`, else |g|.
+template <class T>
+struct PerSample {
+  /// sums (O, I) += sum_n f(delta_n^T x_n): delta (N, O), x (N, I).
+  void (*products)(const Samples& samples, bool squares, const T* delta, std::int64_t O, const T* x,
+                   std::int64_t I, double* sums);
+  /// gradients (samples, C) += sum over each sample's rows of a, times b unless it is null.
+  void (*columns)(const Samples& samples, const T* a, const T* b, std::int64_t C, T* gradients);
+  /// sums (C) += sum over n of f(gradients[n]), in double: gradients (count, C).
+  void (*magnitudes)(const T* gradients, std::int64_t count, std::int64_t C, bool squares,
+                     double* sums);
+  /// sums[row] += sum_n f(sum of source[m] over the m of sample n with rows[m] = row): source of
+  /// `cols` columns, samples[m] that of row m.
+  void (*rows)(const RowRuns& runs, const std::int32_t* samples, bool squares, const T* source,
+               std::int64_t cols, double* sums);
+};
+
 using Tables =
     std::tuple<kernels::Elementwise<float>, kernels::Elementwise<double>,
                kernels::Activations<float>, kernels::Activations<double>, kernels::Dropout<float>,
@@ -109,6 +138,6 @@ using Tables =
                kernels::Softmax<double>, kernels::Gemm<float>, kernels::Gemm<double>, Sums<float>,
                Sums<double>, Lookup<float>, Lookup<double>, AttentionOfBatch<float>,
                AttentionOfBatch<double>, CrossEntropy<float>, CrossEntropy<double>,
-               UpdateAll<float>, UpdateAll<double>>;
+               UpdateAll<float>, UpdateAll<double>, PerSample<float>, PerSample<double>>;
 
 }  // namespace holdfast::cuda

@@ -12,6 +12,7 @@
 #include "tensor/cuda/layer_norm.h"
 #include "tensor/cuda/lookup.h"
 #include "tensor/cuda/operations.h"
+#include "tensor/cuda/per_sample.h"
 #include "tensor/cuda/softmax.h"
 #include "tensor/cuda/sums.h"
 #include "tensor/cuda/update.h"
@@ -33,6 +34,7 @@ void fill_tables(const kernels::Gemm<T>& gemm, Tables& tables) {
   std::get<AttentionOfBatch<T>>(tables) = attention<Launcher, T>;
   std::get<CrossEntropy<T>>(tables) = cross_entropy<Launcher, T>;
   std::get<UpdateAll<T>>(tables) = update<Launcher, T>;
+  std::get<PerSample<T>>(tables) = per_sample<Launcher, T>;
 }
 
 template <class Launcher>
