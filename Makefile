@@ -83,7 +83,7 @@ minilm:
 	@examples/fetch_minilm.sh models/minilm
 
 format:
-	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+	@git ls-files '*.cpp' '*.h' '*.cu' | xargs clang-format -i
 
 install: all
 	@cmake --install $(BUILD) --prefix $(PREFIX)

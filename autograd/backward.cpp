@@ -102,7 +102,7 @@ void Gradients::add(std::size_t input, Tensor gradient) {
   if (!slot.owned) slot.gradient = slot.gradient.clone(), slot.owned = true;
   const Tensor dense = gradient.contiguous();
   dispatch(edge.dtype(), node_->name(), [&]<class T>() {
-    const Device on = ops::device_of({dense, slot.gradient});
+    const Device on = ops::device_of(dense, slot.gradient);
     ops::accumulate(on, dense.data<T>(on), slot.gradient.data<T>(on), dense.numel());
   });
 }

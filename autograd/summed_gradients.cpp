@@ -26,7 +26,7 @@ void clear(const Tensor& x) {
 
 // sum += more, contiguous
 void add(const Tensor& more, const Tensor& sum) {
-  const Device on = ops::device_of({more, sum});
+  const Device on = ops::device_of(more, sum);
   dispatch(more.dtype(), "gradients", [&]<class T>() {
     ops::accumulate(on, more.data<T>(on), sum.data<T>(on), more.numel());
   });
@@ -65,7 +65,7 @@ void SummedGradients::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat
   const std::int64_t N = dout.size(0), C = dout.size(1);
   const Tensor normed = xhat.contiguous(), drows = dout.contiguous();
   assign_or_add(gamma, [&](const Tensor& dgamma) {
-    const Device on = ops::device_of({drows, normed, dgamma});
+    const Device on = ops::device_of(drows, normed, dgamma);
     dispatch(dout.dtype(), "norm", [&]<class T>() {
       ops::column_dot(on, drows.data<T>(on), normed.data<T>(on), N, C, dgamma.data<T>(on));
     });
@@ -76,7 +76,7 @@ void SummedGradients::norm(Parameter& gamma, Parameter& beta, const Tensor& xhat
 void SummedGradients::bias(Parameter& bias, const Tensor& dout) {
   const Tensor drows = dout.contiguous();
   assign_or_add(bias, [&](const Tensor& db) {
-    const Device on = ops::device_of({drows, db});
+    const Device on = ops::device_of(drows, db);
     dispatch(dout.dtype(), "bias", [&]<class T>() {
       ops::sum_middle(on, drows.data<T>(on), 1, dout.size(0), dout.size(1), db.data<T>(on));
     });

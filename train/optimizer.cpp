@@ -203,8 +203,8 @@ bool holds(const Pull& pull) { return pull.ewc != nullptr && pull.ewc->lambda() 
 Device device_of(const Tensor& theta, const Tensor& gradient, const Tensor& moments,
                  const Pull& pull) {
   const Tensor* anchor = anchor_of(pull);
-  return ops::device_of({theta, gradient, moments, anchor != nullptr ? *anchor : Tensor(),
-                         pull.ewc != nullptr ? pull.ewc->importance() : Tensor()});
+  return ops::device_of(theta, gradient, moments, anchor != nullptr ? *anchor : Tensor(),
+                        pull.ewc != nullptr ? pull.ewc->importance() : Tensor());
 }
 
 // Calls body(from, to, held) for the runs of [begin, end) that importance holds and those that it

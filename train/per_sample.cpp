@@ -135,7 +135,7 @@ void PerSampleSums::linear(Parameter& weight, Parameter* bias, const Tensor& x,
   const std::int64_t N = x.size(0), I = x.size(1), O = dout.size(1);
   const Tensor sums_of_weight = use(weight);
   const Tensor x_dense = x.contiguous(), delta_dense = dout.contiguous();
-  if (const Device on = ops::device_of({x_dense, delta_dense, sums_}); on.is_cuda()) {
+  if (const Device on = ops::device_of(x_dense, delta_dense, sums_); on.is_cuda()) {
     add_products_on(on, offsets, what_, delta_dense, x_dense, sums_of_weight);
     if (bias != nullptr) add_bias_on(on, offsets, delta_dense, use(*bias));
     return;
@@ -203,7 +203,7 @@ void PerSampleSums::hold(const Parameter& parameter, const Tensor& delta, const 
         fmt::format("[per-sample sums] {} is used for {} and for {} samples in one pass",
                     parameter.name, gradients.size(0), shape[0]));
   }
-  if (const Device on = ops::device_of({delta, factor, gradients}); on.is_cuda())
+  if (const Device on = ops::device_of(delta, factor, gradients); on.is_cuda())
     return add_columns_on(on, offsets, delta, factor, gradients);
   dispatch(delta.dtype(), "per-sample sums", [&]<class T>() {
     const auto& kernels = kernels::best<kernels::PerSample<T>>();
@@ -225,7 +225,7 @@ void PerSampleSums::hold(const Parameter& parameter, const Tensor& delta, const 
 void PerSampleSums::flush() {
   for (const auto& [parameter, gradients] : held_) {
     const Tensor sums_tensor = sums_of(*parameter);
-    if (const Device on = ops::device_of({gradients, sums_tensor}); on.is_cuda()) {
+    if (const Device on = ops::device_of(gradients, sums_tensor); on.is_cuda()) {
       add_magnitudes_on(on, what_, gradients, sums_tensor);
       continue;
     }
@@ -272,7 +272,7 @@ void PerSampleSums::embedding(Parameter& table, const Tensor& ids, const Tensor&
   const std::int64_t C = dout.size(1);
   const Tensor sums_of_table = use(table);
   const Tensor delta_dense = dout.contiguous();
-  if (const Device on = ops::device_of({delta_dense, sums_}); on.is_cuda())
+  if (const Device on = ops::device_of(delta_dense, sums_); on.is_cuda())
     return add_lookups_on(on, offsets, what_, ids, delta_dense, sums_of_table);
   const std::vector<Lookup> lookups = sorted_lookups(ids.span<std::int32_t>(), offsets);
   auto* sums = sums_of_table.data<double>();

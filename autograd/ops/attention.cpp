@@ -72,8 +72,8 @@ struct Saved {
   template <class T>
   Device device() const {
     if (!cuda::attention_fits(channels() / heads, sizeof(T))) return {};
-    return ops::device_of(
-        {in.q, in.kv, y, lse, queries.offsets, queries.slots, queries.tokens, packing.offsets});
+    return ops::device_of(in.q, in.kv, y, lse, queries.offsets, queries.slots, queries.tokens,
+                          packing.offsets);
   }
   std::int64_t first_channel(const Unit& unit) const { return unit.head * (channels() / heads); }
 
@@ -258,7 +258,7 @@ Saved attend(const Operands& in, std::int64_t heads, const Packing& queries, con
 void differentiate(const Saved& saved, const Tensor& dout, const Operands& gradient) {
   dispatch(dout.dtype(), "attention", [&]<class T>() {
     const Device on = saved.device<T>();
-    on.is_cuda() && ops::device_of({saved.y, dout, gradient.q, gradient.kv}) == on
+    on.is_cuda() && ops::device_of(saved.y, dout, gradient.q, gradient.kv) == on
         ? backward_on<T>(on, saved, dout, gradient)
         : backward<T>(saved, dout, gradient);
   });

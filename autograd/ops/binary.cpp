@@ -46,7 +46,7 @@ template <class T>
 void apply(Op op, const Tensor& a, const Tensor& b, const Tensor& out) {
   const std::vector<Axis> axes = joined_axes(a, b);
   // A GPU takes what is one run; few operations stretch more than that.
-  const Device on = axes.size() == 1 ? ops::device_of({a, b, out}) : Device();
+  const Device on = axes.size() == 1 ? ops::device_of(a, b, out) : Device();
   const T *from_a = a.data<T>(on), *from_b = b.data<T>(on);
   T* y = out.data<T>(on);
   const kernels::Binary<T> kernel = kernel_of<T>(on, op);
@@ -90,7 +90,7 @@ Tensor compute(Op op, const Tensor& a, const Tensor& b) {
 
 Tensor scaled(const Tensor& x, double factor) {
   const Tensor from = x.contiguous(), y = Tensor::empty(x.shape(), x.dtype());
-  const Device on = ops::device_of({from, y});
+  const Device on = ops::device_of(from, y);
   dispatch(x.dtype(), "scale", [&]<class T>() {
     const auto& kernel = kernels::on<kernels::Elementwise<T>>(on);
     kernels::over(on, x.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {

@@ -7,7 +7,7 @@ namespace {
 Tensor dropped(const Tensor& x, const DropoutKey& key, const Tensor& slots, const Tensor& tokens) {
   const Tensor y = Tensor::empty(x.shape(), x.dtype());
   const std::int64_t N = x.size(0), C = x.size(1);
-  const Device on = ops::device_of({x, y, slots, tokens});
+  const Device on = ops::device_of(x, y, slots, tokens);
   dispatch(x.dtype(), "dropout", [&]<class T>() {
     kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
       ops::dropout_rows<T>(on, key, slots, tokens, x.data<T>(on), nullptr, begin, end, C,

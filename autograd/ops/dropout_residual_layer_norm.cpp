@@ -20,8 +20,8 @@ void forward(const Saved& saved, const Tensor& x, const Tensor& residual, const 
              double eps, const Tensor& y) {
   const std::int64_t N = x.size(0), C = x.size(1);
   const bool keep = saved.xhat.defined();
-  const Device on = ops::device_of(
-      {x, residual, beta, y, saved.gamma, saved.xhat, saved.rstd, saved.slots, saved.tokens});
+  const Device on = ops::device_of(x, residual, beta, y, saved.gamma, saved.xhat, saved.rstd,
+                                   saved.slots, saved.tokens);
   kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
     ops::dropout_rows<T>(on, saved.dropout, saved.slots, saved.tokens, x.data<T>(on),
                          residual.data<T>(on), begin, end, C, y.data<T>(on));
@@ -37,8 +37,8 @@ void forward(const Saved& saved, const Tensor& x, const Tensor& residual, const 
 template <class T>
 void backward(const Saved& saved, const Tensor& dout, const Tensor& dresidual, const Tensor& dx) {
   const std::int64_t N = dout.size(0), C = dout.size(1);
-  const Device on = ops::device_of(
-      {dout, dresidual, dx, saved.gamma, saved.xhat, saved.rstd, saved.slots, saved.tokens});
+  const Device on = ops::device_of(dout, dresidual, dx, saved.gamma, saved.xhat, saved.rstd,
+                                   saved.slots, saved.tokens);
   kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
     kernels::on<kernels::LayerNorm<T>>(on).backward(
         dout.data<T>(on) + begin * C, saved.gamma.data<T>(on), saved.xhat.data<T>(on) + begin * C,

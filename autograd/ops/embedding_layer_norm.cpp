@@ -27,9 +27,9 @@ void forward(const Saved& saved, const Tables& tables, const Tensor& beta, doubl
              const Tensor& y) {
   const std::int64_t N = y.size(0), C = y.size(1);
   const bool keep = saved.xhat.defined();
-  const Device on = ops::device_of({tables.words, tables.positions, tables.types, beta, y,
-                                    saved.ids, saved.pos, saved.type_ids, saved.gamma, saved.xhat,
-                                    saved.rstd, saved.slots, saved.tokens});
+  const Device on = ops::device_of(tables.words, tables.positions, tables.types, beta, y, saved.ids,
+                                   saved.pos, saved.type_ids, saved.gamma, saved.xhat, saved.rstd,
+                                   saved.slots, saved.tokens);
   kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
     T* rows = y.data<T>(on) + begin * C;
     kernels::on<kernels::EmbeddingSum<T>>(on).forward(
@@ -52,8 +52,8 @@ void forward(const Saved& saved, const Tables& tables, const Tensor& beta, doubl
 template <class T>
 void backward(const Saved& saved, const Tensor& dout, const Tensor& dnorm, const Tensor& dsum) {
   const std::int64_t N = dout.size(0), C = dout.size(1);
-  const Device on = ops::device_of(
-      {dout, dnorm, dsum, saved.gamma, saved.xhat, saved.rstd, saved.slots, saved.tokens});
+  const Device on = ops::device_of(dout, dnorm, dsum, saved.gamma, saved.xhat, saved.rstd,
+                                   saved.slots, saved.tokens);
   kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
     if (saved.dropout.active()) {
       ops::dropout_rows<T>(on, saved.dropout, saved.slots, saved.tokens, dout.data<T>(on), nullptr,

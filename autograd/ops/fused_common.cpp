@@ -85,7 +85,7 @@ void add_norm_gradients(Gradients& gradients, std::size_t gamma, std::size_t bet
   dispatch(dout.dtype(), "layer_norm", [&]<class T>() {
     if (gradients.wants(gamma)) {
       const Tensor dgamma = Tensor::empty({C}, dout.dtype());
-      const Device on = device_of({dout, xhat, dgamma});
+      const Device on = device_of(dout, xhat, dgamma);
       column_dot(on, dout.data<T>(on), xhat.data<T>(on), N, C, dgamma.data<T>(on));
       gradients.add(gamma, dgamma);
     }

@@ -24,7 +24,7 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double eps) {
   Tensor xhat, rstd;
   if (ops::tracked(inputs))
     xhat = Tensor::empty({N, C}, x.dtype()), rstd = Tensor::empty({N}, x.dtype());
-  const Device on = ops::device_of({x_rows, g, b, y, xhat, rstd});
+  const Device on = ops::device_of(x_rows, g, b, y, xhat, rstd);
   dispatch(x.dtype(), "layer_norm", [&]<class T>() {
     kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
       kernels::on<kernels::LayerNorm<T>>(on).forward(
@@ -39,7 +39,7 @@ Var layer_norm(const Var& x, const Var& gamma, const Var& beta, double eps) {
         ops::add_norm_gradients(gradients, 1, 2, xhat, dout_rows);
         if (!gradients.wants(0)) return;
         const Tensor dx = Tensor::empty(dout.shape(), dout.dtype());
-        const Device there = ops::device_of({dout_rows, g, xhat, rstd, dx});
+        const Device there = ops::device_of(dout_rows, g, xhat, rstd, dx);
         dispatch(dout.dtype(), "layer_norm", [&]<class T>() {
           kernels::over(there, N, ops::rows_per_chunk(C),
                         [&](std::int64_t begin, std::int64_t end) {

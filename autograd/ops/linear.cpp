@@ -62,7 +62,7 @@ template <class T>
 Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation,
                std::int64_t N, const Tensor& slope) {
   const std::int64_t I = x.size(1), O = weight.size(0);
-  const Device on = ops::device_of({x, weight, bias, slope});
+  const Device on = ops::device_of(x, weight, bias, slope);
   const auto function = forward_of<T>(on, activation);
   const auto slope_at = [&](std::int64_t row) {
     return slope.defined() ? slope.data<T>(on) + row * O : nullptr;
@@ -113,7 +113,7 @@ Tensor activation_gradient(Activation activation, const Tensor& saved, const Ten
   if (activation == Activation::none) return dout;
   const Tensor dpre =
       dout.storage().use_count() == 1 ? dout : Tensor::empty(dout.shape(), dout.dtype());
-  const Device on = ops::device_of({saved, dout, dpre});
+  const Device on = ops::device_of(saved, dout, dpre);
   dispatch(dout.dtype(), "linear", [&]<class T>() {
     const auto derivative = backward_of<T>(on, activation);
     kernels::over(on, dout.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {

@@ -13,7 +13,7 @@ Tensor take_rows(const Tensor& x, const Tensor& rows) {
   const Tensor from = x.contiguous(), numbers = rows.contiguous();
   const std::int64_t C = x.size(1);
   const Tensor y = Tensor::empty({rows.numel(), C}, x.dtype());
-  const Device on = ops::device_of({from, numbers, y});
+  const Device on = ops::device_of(from, numbers, y);
   dispatch(x.dtype(), "gather", [&]<class T>() {
     if (on.is_cuda()) {
       return cuda::table<cuda::Lookup<T>>(on.cuda).take(

@@ -55,7 +55,7 @@ Tensor product(const Tensor& a, const Tensor& b) {
   const Tensor as = left.x.expand(with_matrix(batch, M, K)),
                bs = right.x.expand(with_matrix(batch, K, N));
   dispatch(a.dtype(), "matmul", [&]<class T>() {
-    if (const Device on = ops::device_of({as, bs, y}); on.is_cuda()) {
+    if (const Device on = ops::device_of(as, bs, y); on.is_cuda()) {
       const auto& kernel = kernels::on<kernels::Gemm<T>>(on);
       for (std::int64_t i = 0; i < batch.numel(); ++i) {
         kernel.multiply(left.trans == Trans::yes, right.trans == Trans::yes, M, N, K, T(1),

@@ -27,18 +27,6 @@ void lap_backward(const Node& node) {
   lap_of("backward", node.name(), node.inputs(), std::ranges::count_if(node.inputs(), is_product));
 }
 
-Device device_of(std::initializer_list<Tensor> tensors) {
-  Device device;
-  bool first = true;
-  for (const Tensor& tensor : tensors) {
-    if (!tensor.defined()) continue;
-    if (!first && tensor.device() != device) return {};
-    device = tensor.device();
-    first = false;
-  }
-  return device;
-}
-
 void fail(std::string_view op, const std::string& text) {
   throw std::invalid_argument("[" + std::string(op) + "] " + text);
 }

@@ -1,7 +1,6 @@
 // What the operation files share: recording a result with its backward function, and checks.
 #pragma once
 
-#include <initializer_list>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -51,7 +50,19 @@ Var record(std::string_view name, Tensor value, const std::vector<Var>& inputs, 
 
 /// Where an operation on these tensors runs: the GPU that all of them are on; else the CPU, which
 /// reads and writes any memory. Undefined ones do not count.
-Device device_of(std::initializer_list<Tensor> tensors);
+template <class... Tensors>
+Device device_of(const Tensors&... tensors) {
+  Device device;
+  bool found = false, same = true;
+  const auto look = [&](const Tensor& tensor) {
+    if (!tensor.defined()) return;
+    if (!found) device = tensor.device();
+    same = same && tensor.device() == device;
+    found = true;
+  };
+  (look(tensors), ...);
+  return same ? device : Device();
+}
 
 /// Throws std::invalid_argument "[op] text".
 [[noreturn]] void fail(std::string_view op, const std::string& text);

@@ -35,7 +35,7 @@ void for_rows(Device on, Rows rows, const RowFunction& row_function) {
 Var softmax(const Var& input) {
   const Rows rows = rows_of("softmax", input.value());
   const Tensor x = input.value().contiguous(), y = Tensor::empty(x.shape(), x.dtype());
-  const Device on = ops::device_of({x, y});
+  const Device on = ops::device_of(x, y);
   dispatch(x.dtype(), "softmax", [&]<class T>() {
     for_rows(on, rows, [&](std::int64_t i, std::int64_t count) {
       kernels::on<kernels::Softmax<T>>(on).softmax(x.data<T>(on) + i, y.data<T>(on) + i, count,
@@ -44,7 +44,7 @@ Var softmax(const Var& input) {
   });
   return ops::record("softmax", y, {input}, [y, rows](const Tensor& dout, Gradients& gradients) {
     const Tensor dx = Tensor::empty(dout.shape(), dout.dtype());
-    const Device there = ops::device_of({y, dout, dx});
+    const Device there = ops::device_of(y, dout, dx);
     dispatch(dout.dtype(), "softmax", [&]<class T>() {
       for_rows(there, rows, [&](std::int64_t i, std::int64_t count) {
         kernels::on<kernels::Softmax<T>>(there).softmax_backward(
@@ -61,7 +61,7 @@ Var softmax(const Var& input) {
 Var log_softmax(const Var& input) {
   const Rows rows = rows_of("log_softmax", input.value());
   const Tensor x = input.value().contiguous(), y = Tensor::empty(x.shape(), x.dtype());
-  const Device on = ops::device_of({x, y});
+  const Device on = ops::device_of(x, y);
   dispatch(x.dtype(), "log_softmax", [&]<class T>() {
     for_rows(on, rows, [&](std::int64_t i, std::int64_t count) {
       kernels::on<kernels::Softmax<T>>(on).log_softmax(x.data<T>(on) + i, y.data<T>(on) + i, count,
@@ -71,7 +71,7 @@ Var log_softmax(const Var& input) {
   return ops::record("log_softmax", y, {input},
                      [y, rows](const Tensor& dout, Gradients& gradients) {
                        const Tensor dx = Tensor::empty(dout.shape(), dout.dtype());
-                       const Device there = ops::device_of({y, dout, dx});
+                       const Device there = ops::device_of(y, dout, dx);
                        dispatch(dout.dtype(), "log_softmax", [&]<class T>() {
                          for_rows(there, rows, [&](std::int64_t i, std::int64_t count) {
                            kernels::on<kernels::Softmax<T>>(there).log_softmax_backward(

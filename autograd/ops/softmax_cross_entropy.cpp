@@ -59,7 +59,7 @@ template <class T>
 Tensor loss_of(const Tensor& logits, const Tensor& labels, const Tensor& weights, double smoothing,
                const Tensor& p) {
   const Tensor value = Tensor::empty({}, logits.dtype());
-  const Device on = ops::device_of({logits, labels, weights, p, value});
+  const Device on = ops::device_of(logits, labels, weights, p, value);
   if (on.is_cuda()) {
     const std::int64_t N = logits.size(0), K = logits.size(1);
     const Tensor losses = Tensor::empty({N}, DType::f64, on);
@@ -75,7 +75,7 @@ Tensor loss_of(const Tensor& logits, const Tensor& labels, const Tensor& weights
 template <class T>
 Tensor gradient_of(const Tensor& p, const Tensor& labels, const Tensor& weights, double smoothing,
                    const Tensor& dout) {
-  const Device on = ops::device_of({p, labels, weights, dout});
+  const Device on = ops::device_of(p, labels, weights, dout);
   if (!on.is_cuda()) return logits_gradient<T>(p, labels, weights, smoothing, dout.item());
   const Tensor dlogits = Tensor::empty(p.shape(), p.dtype(), on);
   cuda::table<cuda::CrossEntropy<T>>(on.cuda).backward(

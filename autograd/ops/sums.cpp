@@ -130,7 +130,7 @@ void accumulate(Device on, const T* x, T* y, std::int64_t n) {
 
 Tensor column_sums(const Tensor& x) {
   const Tensor sums = Tensor::empty({x.size(1)}, x.dtype());
-  const Device on = device_of({x, sums});
+  const Device on = device_of(x, sums);
   dispatch(x.dtype(), "sum", [&]<class T>() {
     sum_middle(on, x.data<T>(on), 1, x.size(0), x.size(1), sums.data<T>(on));
   });
@@ -139,7 +139,7 @@ Tensor column_sums(const Tensor& x) {
 
 void scatter_add(const Tensor& rows, const Tensor& source, const Tensor& destination) {
   const Tensor dense = rows.contiguous();
-  const Device on = device_of({dense, source, destination});
+  const Device on = device_of(dense, source, destination);
   const Runs sorted = runs_of(dense.span<std::int32_t>());
   dispatch(source.dtype(), "scatter", [&]<class T>() {
     on.is_cuda() ? add_rows_on<T>(on, dense, sorted, source, destination)
@@ -166,7 +166,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
     std::int64_t inner = 1;
     for (int right = axis; right > 0; --right) inner *= x.size(-right);
     Tensor next = Tensor::empty({outer * inner}, x.dtype());
-    const Device on = device_of({sum, next});
+    const Device on = device_of(sum, next);
     dispatch(x.dtype(), "sum", [&]<class T>() {
       sum_middle(on, sum.data<T>(on), outer, n, inner, next.data<T>(on));
     });

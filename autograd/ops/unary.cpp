@@ -23,7 +23,7 @@ Var unary(std::string_view name, const Var& input, Saved saved, Member<float> f3
       return kernels::on<kernels::Elementwise<T>>(on).*f64;
   };
   const Tensor x = input.value().contiguous(), y = Tensor::empty(x.shape(), x.dtype());
-  const Device on = ops::device_of({x, y});
+  const Device on = ops::device_of(x, y);
   dispatch(x.dtype(), name, [&]<class T>() {
     const auto& f = kernel.template operator()<T>(on);
     kernels::over(on, x.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
@@ -34,7 +34,7 @@ Var unary(std::string_view name, const Var& input, Saved saved, Member<float> f3
       name, y, {input},
       [kernel, name, kept = saved == Saved::x ? x : y](const Tensor& dout, Gradients& gradients) {
         const Tensor dx = Tensor::empty(dout.shape(), dout.dtype());
-        const Device there = ops::device_of({kept, dout, dx});
+        const Device there = ops::device_of(kept, dout, dx);
         dispatch(dout.dtype(), name, [&]<class T>() {
           const auto& f = kernel.template operator()<T>(there);
           kernels::over(there, dx.numel(), ops::kGrain, [&](std::int64_t begin, std::int64_t end) {

@@ -41,8 +41,12 @@ TEST_P(OperationsOnDevice, ElementaryOnesEqualTheCpus) {
   for (const GradientCase& one : cases) expected.push_back(run(one.function, one.inputs));
   const OnDevice scope({0});
   const std::vector<GradientCase> here = gradient_cases();
+  const std::int64_t before = kernels_run();
   for (std::size_t i = 0; i < cases.size(); ++i)
     expect_equal(here[i].name, run(here[i].function, here[i].inputs), expected[i], 1e-12);
+  if (GetParam() != kGpu) {
+    EXPECT_GT(kernels_run() - before, std::ssize(cases));
+  }
 }
 
 TEST_P(OperationsOnDevice, ElementaryOnesEqualTheNaiveOracles) {
