@@ -43,7 +43,7 @@ WORK = ROOT / "build-mutants"
 TREE, RESULTS = WORK / "tree", WORK / "results.jsonl"
 BUILD = TREE / "build"  # where a plain build has it: ccache then shares its objects
 SHARES = {"tensor": 20, "autograd": 17, "nn": 11, "train": 24}  # of the sample
-SOURCES = {"tensor": ("tensor/kernels/*.cpp", "tensor/kernels/*.h", "tensor/random.cpp", "base/elementary.h"),
+SOURCES = {"tensor": ("tensor/kernels/*.cpp", "tensor/kernels/*.h", "tensor/random.*", "base/elementary.h"),
            "autograd": ("autograd/*.cpp", "autograd/ops/*.cpp"), "nn": ("nn/*.cpp",), "train": ()}
 
 # Whose tests: by default the folder's own.
@@ -53,7 +53,7 @@ TESTED_BY = (("base/elementary.h", ("base", "tensor")),  # kernels inline it
              ("tensor/kernels/", ("autograd", "tensor")))  # a kernel is tested through its operation
 
 # Files without a header of their own among the covers -> what reaches them.
-REACHED = (("tensor/kernels/", "autograd/ops.h: "), ("tensor/random.cpp", "tensor/random.h: "),
+REACHED = (("tensor/kernels/", "autograd/ops.h: "), ("tensor/random.", "tensor/random.h: "),
            ("base/elementary.h", "tensor/kernels/elementwise.h: "), ("autograd/ops/", "autograd/ops.h: "),
            ("autograd/summed_gradients.cpp", "autograd/ops.h: "), ("nn/bert.cpp", "nn/model.h: Model"),
            ("nn/adapter.cpp", "nn/model.h: Model"))
