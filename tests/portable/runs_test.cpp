@@ -49,7 +49,8 @@ TEST_F(SameBits, OfPortableRunsOnEveryMachine) {
   const struct {
     DType precision;
     const char* weights;
-  } cases[] = {{DType::f32, "d1f61769f957738a2a1dfb0551f6d9ac"}, {DType::f64, "2f1e204e28786ddf9219a5cb39c5bccb"}};
+  } cases[] = {{DType::f32, "d1f61769f957738a2a1dfb0551f6d9ac"},
+               {DType::f64, "2f1e204e28786ddf9219a5cb39c5bccb"}};
   for (const auto& c : cases) {
     for (const Isa isa : {Isa::baseline, Isa::avx2, Isa::avx512}) {
       if (!supported(isa)) continue;
