@@ -1,7 +1,7 @@
 // Bias and activation functions, as tensor/kernels/activation.h.
 #pragma once
 
-#include "tensor/cuda/gelu.h"
+#include "tensor/cuda/elementwise.h"
 #include "tensor/kernels/activation.h"
 
 namespace holdfast::cuda {
@@ -12,45 +12,23 @@ struct Identity {
     return {x, T(1)};
   }
 };
-struct GeluErfPoint {
-  template <class T>
-  static constexpr Point<T> at(T x) {
-    return gelu_erf(x);
-  }
-};
-struct GeluTanhPoint {
-  template <class T>
-  static constexpr Point<T> at(T x) {
-    return gelu_tanh(x);
-  }
-};
-struct TanhPoint {
-  template <class T>
-  static constexpr T slope(T y) {
-    return T(1) - y * y;
-  }
-  template <class T>
-  static constexpr Point<T> at(T x) {
-    const T y = std::tanh(x);
-    return {y, slope(y)};
-  }
-};
-struct ReluPoint {
-  template <class T>
-  static constexpr T slope(T y) {
-    return y > T(0) ? T(1) : T(0);
-  }
+// Of the result y, which was saved: NaN counts as 0, as tensor/kernels/activation.h has it.
+struct ReluOfResult {
   template <class T>
   static constexpr Point<T> at(T x) {
     const T y = x > T(0) ? x : T(0);
-    return {y, slope(y)};
+    return {y, gradient(y, T(1))};
+  }
+  template <class T>
+  static constexpr T gradient(T y, T dout) {
+    return dout * (y > T(0) ? T(1) : T(0));
   }
 };
 // The derivative itself was saved.
 struct SavedSlope {
   template <class T>
-  static constexpr T slope(T saved) {
-    return saved;
+  static constexpr T gradient(T slope, T dout) {
+    return dout * slope;
   }
 };
 
@@ -70,13 +48,6 @@ struct ActivationForward {
   }
 };
 
-template <class F, class T>
-struct ActivationBackward {
-  const T *saved, *dout;
-  T* dpre;
-  constexpr void operator()(std::int64_t i) const { dpre[i] = dout[i] * F::slope(saved[i]); }
-};
-
 template <class Launcher, class F, class T>
 void activation_forward(const T* bias, std::int64_t rows, std::int64_t C, const T* pre,
                         std::int64_t ld_pre, T* y, T* slope, std::int64_t ld) {
@@ -84,19 +55,19 @@ void activation_forward(const T* bias, std::int64_t rows, std::int64_t C, const 
 }
 template <class Launcher, class F, class T>
 void activation_backward(const T* saved, const T* dout, std::int64_t n, T* dpre) {
-  for_each<Launcher>(ActivationBackward<F, T>{saved, dout, dpre}, n);
+  for_each<Launcher>(UnaryBackward<F, T>{saved, dout, dpre}, n);
 }
 
 template <class Launcher, class T>
 constexpr kernels::Activations<T> activations{
     .none = activation_forward<Launcher, Identity, T>,
-    .gelu_erf = activation_forward<Launcher, GeluErfPoint, T>,
-    .gelu_tanh = activation_forward<Launcher, GeluTanhPoint, T>,
+    .gelu_erf = activation_forward<Launcher, GeluErf, T>,
+    .gelu_tanh = activation_forward<Launcher, GeluTanh, T>,
     .gelu_backward = activation_backward<Launcher, SavedSlope, T>,
-    .tanh = activation_forward<Launcher, TanhPoint, T>,
-    .tanh_backward = activation_backward<Launcher, TanhPoint, T>,
-    .relu = activation_forward<Launcher, ReluPoint, T>,
-    .relu_backward = activation_backward<Launcher, ReluPoint, T>,
+    .tanh = activation_forward<Launcher, Tanh, T>,
+    .tanh_backward = activation_backward<Launcher, Tanh, T>,
+    .relu = activation_forward<Launcher, ReluOfResult, T>,
+    .relu_backward = activation_backward<Launcher, ReluOfResult, T>,
 };
 
 }  // namespace holdfast::cuda

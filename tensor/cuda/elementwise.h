@@ -80,6 +80,11 @@ struct Log {
 };
 struct Tanh {
   template <class T>
+  static constexpr Point<T> at(T x) {
+    const T y = value(x);
+    return {y, gradient(y, T(1))};
+  }
+  template <class T>
   static constexpr T value(T x) {
     return std::tanh(x);
   }
@@ -100,22 +105,30 @@ struct Erf {
 };
 struct GeluErf {
   template <class T>
+  static constexpr Point<T> at(T x) {
+    return gelu_erf(x);
+  }
+  template <class T>
   static constexpr T value(T x) {
-    return gelu_erf(x).value;
+    return at(x).value;
   }
   template <class T>
   static constexpr T gradient(T x, T dout) {
-    return dout * gelu_erf(x).slope;
+    return dout * at(x).slope;
   }
 };
 struct GeluTanh {
   template <class T>
+  static constexpr Point<T> at(T x) {
+    return gelu_tanh(x);
+  }
+  template <class T>
   static constexpr T value(T x) {
-    return gelu_tanh(x).value;
+    return at(x).value;
   }
   template <class T>
   static constexpr T gradient(T x, T dout) {
-    return dout * gelu_tanh(x).slope;
+    return dout * at(x).slope;
   }
 };
 // Compared so that NaN passes.
