@@ -164,6 +164,8 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 
 }  // namespace
 
+bool ops::bf16_products() { return bf16_products_now; }
+
 Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activation activation) {
   check(x_var.value(), weight_var.value(), bias_var.value());
   const std::vector<Var> inputs{x_var, weight_var, bias_var};
@@ -172,7 +174,7 @@ Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activat
   const std::int64_t N = x.size(0), O = weight.size(0);
   const Tensor slope =
       is_gelu(activation) && ops::tracked(inputs) ? Tensor::empty({N, O}, bias.dtype()) : Tensor();
-  if (bf16_products_now && bias.dtype() == DType::f32) {
+  if (ops::bf16_products() && bias.dtype() == DType::f32) {
     x = ops::to_bf16(x, ops::whole_rows(N));
     weight = ops::to_bf16(weight, O);
   }

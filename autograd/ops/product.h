@@ -17,6 +17,9 @@ Tensor product(const Tensor& a, const Tensor& b, Trans tb);
 /// rounded up, shapes come back soon.
 constexpr std::int64_t whole_rows(std::int64_t N) { return (N + 15) / 16 * 16; }
 
+/// Whether Bf16Products is on in this thread.
+bool bf16_products();
+
 /// x (N, C), f32 and contiguous, rounded to bf16, to nearest, ties to even: (rows, C), those past N
 /// zeros.
 Tensor to_bf16(const Tensor& x, std::int64_t rows);
