@@ -144,8 +144,8 @@ double objective(const std::string& method) {
         distilled += (a[k] - b[k]) * (a[k] - b[k]) / 2 / static_cast<double>(end - begin);
     }
     const Objective::Terms terms = objective.batch(step);
-    worst.add(relative_error(terms.task, task));
-    worst.add(relative_error(terms.distill, 0.7 * distilled));
+    worst.add(relative_error(terms.task.item(), task));
+    worst.add(relative_error(terms.distill.item(), 0.7 * distilled));
     worst.add(relative_error(terms.loss.value().item(), task + 0.7 * distilled));
   }
   return worst.value();
@@ -260,13 +260,13 @@ double whole_step() {
         arena.values().data<double>()[i] = o.theta[i];
     }
     worst.add(relative_error(t.model.arena().values().to_vector(), arena.values().to_vector()));
-    worst.add(relative_error(record.loss, terms.task));
-    worst.add(relative_error(record.distill, terms.distill));
+    worst.add(relative_error(record.loss, terms.task.item()));
+    worst.add(relative_error(record.distill, terms.distill.item()));
     worst.add(relative_error(record.grad_norm, norm));
     worst.add(relative_error(record.clip, std::min(1.0, 0.5 / (norm + 1e-6))));
     worst.add(relative_error(record.penalty, penalty));
     worst.add(relative_error(record.rate_high, 0.01 * factor));
-    worst.add(relative_error(record.penalty_share(), penalty / (penalty + terms.task)));
+    worst.add(relative_error(record.penalty_share(), penalty / (penalty + terms.task.item())));
   }
   return worst.value();
 }

@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 
 #include "base/parallel.h"
@@ -41,14 +42,36 @@ Digest hash128(std::string_view bytes) {
 }
 
 Digest hash128_in_pieces(std::span<const std::byte> bytes) {
-  constexpr std::int64_t kBytes = 1 << 20;
   const std::int64_t size = std::ssize(bytes);
-  std::vector<Digest> pieces(static_cast<std::size_t>((size + kBytes - 1) / kBytes));
-  parallel_for(size, kBytes, [&](std::int64_t begin, std::int64_t end) {
-    pieces[static_cast<std::size_t>(begin / kBytes)] =
+  std::vector<Digest> pieces(static_cast<std::size_t>((size + kHashPiece - 1) / kHashPiece));
+  parallel_for(size, kHashPiece, [&](std::int64_t begin, std::int64_t end) {
+    pieces[static_cast<std::size_t>(begin / kHashPiece)] =
         canonical(XXH3_128bits(bytes.data() + begin, static_cast<std::size_t>(end - begin)));
   });
-  return canonical(XXH3_128bits(pieces.data(), pieces.size() * sizeof(Digest)));
+  return hash128_of_pieces(pieces);
+}
+
+Digest hash128_of_pieces(std::span<const Digest> pieces) {
+  return canonical(XXH3_128bits(pieces.data(), pieces.size_bytes()));
+}
+
+HashKeys hash_keys() {
+  HashKeys keys{.start = XXH3_INIT_ACC, .secret = {}, .last = {}, .prime = XXH_PRIME32_1};
+  const std::size_t last = sizeof(XXH3_kSecret) - XXH_STRIPE_LEN - XXH_SECRET_LASTACC_START;
+  std::memcpy(keys.secret, XXH3_kSecret, sizeof keys.secret);
+  std::memcpy(keys.last, XXH3_kSecret + last, sizeof keys.last);
+  return keys;
+}
+
+// As XXH3_hashLong_128b_internal() of the library ends.
+Digest hash128_of_lanes(const HashLanes& lanes, std::int64_t bytes) {
+  alignas(64) std::uint64_t acc[8];
+  std::ranges::copy(lanes, acc);
+  const auto size = static_cast<std::uint64_t>(bytes);
+  const auto* secret = XXH3_kSecret + XXH_SECRET_MERGEACCS_START;
+  const auto* end = XXH3_kSecret + sizeof(XXH3_kSecret) - sizeof acc - XXH_SECRET_MERGEACCS_START;
+  return canonical({XXH3_mergeAccs(acc, secret, size * XXH_PRIME64_1),
+                    XXH3_mergeAccs(acc, end, ~(size * XXH_PRIME64_2))});
 }
 
 std::string hexadecimal(std::span<const std::uint8_t> bytes) {

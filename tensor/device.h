@@ -1,6 +1,7 @@
 // Where a tensor's memory lies, and where arithmetic on it runs.
 #pragma once
 
+#include <compare>
 #include <string>
 #include <string_view>
 
@@ -10,7 +11,7 @@ struct Device {
   int cuda = -1;  // the number of a GPU; -1: the CPU
 
   bool is_cuda() const { return cuda >= 0; }
-  bool operator==(const Device&) const = default;
+  auto operator<=>(const Device&) const = default;
 };
 
 /// "cpu", "cuda:0", "cuda:1", ...

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <compare>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -29,30 +30,53 @@ std::int64_t block_size(std::int64_t bytes) {
   return std::max(kAlignment, (bytes + step - 1) / step * step);
 }
 
-std::byte* allocate(Device device, std::int64_t bytes) {
-  void* data = device.is_cuda() ? cuda::runtime()->allocate(device.cuda, bytes)
-                                : std::aligned_alloc(kAlignment, static_cast<std::size_t>(bytes));
+// A kind of memory: a device's, or the host's that it copies from by itself (pinned).
+struct Place {
+  Device device;
+  bool pinned = false;
+  auto operator<=>(const Place&) const = default;
+};
+
+std::byte* allocate(Place place, std::int64_t bytes) {
+  const int device = place.device.cuda;
+  void* data = !place.device.is_cuda()
+                   ? std::aligned_alloc(kAlignment, static_cast<std::size_t>(bytes))
+               : place.pinned ? cuda::runtime()->allocate_pinned(device, bytes)
+                              : cuda::runtime()->allocate(device, bytes);
   if (data == nullptr) throw std::bad_alloc();
   return static_cast<std::byte*>(data);
 }
 
-void release(Device device, std::byte* data) {
-  device.is_cuda() ? cuda::runtime()->release(device.cuda, data) : std::free(data);
+void release(Place place, std::byte* data) {
+  const int device = place.device.cuda;
+  if (!place.device.is_cuda()) return std::free(data);
+  place.pinned ? cuda::runtime()->release_pinned(device, data)
+               : cuda::runtime()->release(device, data);
+}
+
+// Where a device is: it may still read pinned memory that was given back before.
+std::uint64_t asked(Place place) {
+  return place.pinned ? cuda::runtime()->asked(place.device.cuda) : 0;
+}
+std::uint64_t done(Place place) {
+  return place.pinned ? cuda::runtime()->done(place.device.cuda) : 0;
 }
 
 class Pool {
  public:
-  std::byte* take(Device device, std::int64_t block) {
+  std::byte* take(Place place, std::int64_t block) {
     std::lock_guard lock(mutex_);
     check_budget(block);
     std::byte* data = nullptr;
-    auto& free = free_[{device.cuda, block}];
-    if (!free.empty()) {
-      data = free.back();
-      free.pop_back();
+    auto& free = free_[{place, block}];
+    const auto idle = std::find_if(free.rbegin(), free.rend(),
+                                   [now = done(place)](const Free& of) { return of.asked <= now; });
+    if (idle != free.rend()) {
+      data = idle->data;
+      free.erase(std::next(idle).base());
       use_.cached -= block;
     } else {
-      data = allocate(device, block);
+      data = allocate(place, block);
     }
     count_live(block);
     return data;
@@ -69,18 +93,19 @@ class Pool {
     use_.live -= block;
   }
 
-  // Kernels that still work on it run before those of its next owner.
-  void give_back(Device device, std::byte* data, std::int64_t block) {
+  // Kernels that still work on it run before those of its next owner; the host does not wait to
+  // write pinned memory, so a device must be done with it.
+  void give_back(Place place, std::byte* data, std::int64_t block) {
     std::lock_guard lock(mutex_);
     use_.live -= block;
     use_.cached += block;
-    free_[{device.cuda, block}].push_back(data);
+    free_[{place, block}].push_back({data, asked(place)});
   }
 
   void release() {
     std::lock_guard lock(mutex_);
     for (auto& [key, free] : free_) {
-      for (std::byte* data : free) holdfast::release({key.first}, data);
+      for (const Free& of : free) holdfast::release(key.first, of.data);
     }
     free_.clear();
     use_.cached = 0;
@@ -112,9 +137,12 @@ class Pool {
     use_.peak = std::max(use_.peak, use_.live);
   }
 
+  struct Free {
+    std::byte* data;
+    std::uint64_t asked;  // of the device when it was given back
+  };
   std::mutex mutex_;
-  // Of a device and size.
-  std::map<std::pair<int, std::int64_t>, std::vector<std::byte*>> free_;
+  std::map<std::pair<Place, std::int64_t>, std::vector<Free>> free_;  // of a size
   MemoryUse use_;
   std::int64_t budget_ = 0;
 };
@@ -133,10 +161,21 @@ void reset_memory_peak() { pool().reset_peak(); }
 void set_memory_budget(std::int64_t bytes) { pool().set_budget(bytes); }
 void release_cached_memory() { pool().release(); }
 
-Storage::Storage(std::int64_t bytes, Device device) : device_(device), bytes_(bytes) {
+Storage::Storage(std::int64_t bytes, Device device, Writer writer)
+    : device_(device), bytes_(bytes) {
   if (bytes < 0) throw std::invalid_argument("[storage] negative size");
-  block_ = block_size(bytes);
-  data_ = pool().take(device, block_);
+  const std::int64_t block = block_size(bytes);
+  if (device.is_cuda() && writer == Writer::host) {
+    copy_ = std::make_unique<HostCopy>();
+    copy_->host = pool().take({device, true}, block);
+  }
+  try {
+    data_ = pool().take({device}, block);
+  } catch (...) {
+    if (copy_) pool().give_back({device, true}, copy_->host, block);
+    throw;
+  }
+  block_ = block;
 }
 
 std::shared_ptr<Storage> Storage::zeros(std::int64_t bytes) {
@@ -172,17 +211,43 @@ Storage::Storage(void* data, std::int64_t bytes, std::shared_ptr<void> owner)
     : data_(static_cast<std::byte*>(data)), bytes_(bytes), owner_(std::move(owner)) {}
 
 Storage::~Storage() {
-  if (block_ > 0) pool().give_back(device_, data_, block_);
+  if (block_ == 0) return;
+  pool().give_back({device_}, data_, block_);
+  if (copy_) pool().give_back({device_, true}, copy_->host, block_);
 }
 
 void Storage::clear(std::int64_t begin, std::int64_t bytes) const {
-  if (device_.is_cuda()) {
+  if (device_.is_cuda() && !copy_) {
     cuda::runtime()->zero(device_.cuda, data_ + begin, bytes);
   } else {
-    std::memset(data_ + begin, 0, static_cast<std::size_t>(bytes));
+    std::memset(data() + begin, 0, static_cast<std::size_t>(bytes));
   }
 }
 
-void Storage::wait() const { cuda::runtime()->wait(device_.cuda); }
+void Storage::write(const void* from, std::int64_t bytes) const {
+  if (bytes == 0) return;
+  const auto size = static_cast<std::size_t>(bytes);
+  if (!device_.is_cuda() || copy_) {
+    std::memcpy(data(), from, size);
+    return;
+  }
+  const std::int64_t block = block_size(bytes);
+  std::byte* staging = pool().take({device_, true}, block);
+  std::memcpy(staging, from, size);
+  cuda::runtime()->copy(device_.cuda, staging, data_, bytes);
+  pool().give_back({device_, true}, staging, block);
+}
+
+// A device that was sent the host's numbers may not have copied them yet.
+std::byte* Storage::for_host() const {
+  if (!copy_ || copy_->sent) cuda::runtime()->wait(device_.cuda);
+  if (!copy_) return data_;
+  copy_->sent = false;
+  return copy_->host;
+}
+
+void Storage::send() const {
+  if (!copy_->sent.exchange(true)) cuda::runtime()->copy(device_.cuda, copy_->host, data_, bytes_);
+}
 
 }  // namespace holdfast

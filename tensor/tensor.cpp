@@ -78,7 +78,8 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   if (__builtin_mul_overflow(shape.numel(), size_of(dtype), &bytes)) {
     throw std::invalid_argument("[tensor] too many bytes for " + shape.text());
   }
-  return view(std::make_shared<Storage>(bytes, device), 0, shape, dtype);
+  const auto writer = dtype == DType::i32 ? Storage::Writer::host : Storage::Writer::anyone;
+  return view(std::make_shared<Storage>(bytes, device, writer), 0, shape, dtype);
 }
 
 Tensor Tensor::zeros(const Shape& shape, DType dtype) {
@@ -202,7 +203,7 @@ void Tensor::copy_from(const Tensor& source) const {
     throw std::invalid_argument("[copy] from " + source.shape_.text() + " to " + shape_.text());
   }
   if (device().is_cuda() && source.device() == device() && source.dtype_ == dtype_ &&
-      is_contiguous() && source.is_contiguous()) {
+      dtype_ != DType::i32 && is_contiguous() && source.is_contiguous()) {
     const std::int64_t size = size_of(dtype_);
     return cuda::runtime()->copy(device().cuda,
                                  source.storage_->data(device()) + source.offset_ * size,

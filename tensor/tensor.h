@@ -19,17 +19,20 @@ class Tensor {
   Tensor() = default;  // undefined: no storage; defined() is false
 
   /// A new contiguous tensor on the current device, elements unspecified / zero / all equal to
-  /// `value`.
+  /// `value`. Integers (i32) on a device are the host's: operations there read them, none writes
+  /// them (Storage::Writer).
   static Tensor empty(const Shape& shape, DType dtype, Device device = current_device());
   static Tensor zeros(const Shape& shape, DType dtype);
   static Tensor full(const Shape& shape, DType dtype, double value);
   /// Copies `values` (row-major). Throws std::invalid_argument when their number is not
   /// shape.numel().
   template <class T>
-  static Tensor from(std::span<const T> values, const Shape& shape);
+  static Tensor from(std::span<const T> values, const Shape& shape,
+                     Device device = current_device());
   template <class T>
-  static Tensor from(const std::vector<T>& values, const Shape& shape) {
-    return from(std::span<const T>(values), shape);
+  static Tensor from(const std::vector<T>& values, const Shape& shape,
+                     Device device = current_device()) {
+    return from(std::span<const T>(values), shape, device);
   }
   /// A contiguous view of `storage` that begins `offset` elements in. Throws std::invalid_argument
   /// outside the storage.
@@ -62,6 +65,9 @@ class Tensor {
   /// All elements in row-major order; the tensor must be contiguous, else std::invalid_argument.
   template <class T>
   std::span<T> span() const;
+  /// The same, to read only: does not wait for integers that a device was given.
+  template <class T>
+  std::span<const T> read() const;
   /// The only element, converted. Throws std::invalid_argument unless numel() == 1.
   double item() const;
   /// All elements in row-major order, copied and converted (tests, printing).

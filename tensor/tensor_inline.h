@@ -33,11 +33,19 @@ std::span<T> Tensor::span() const {
 }
 
 template <class T>
-Tensor Tensor::from(std::span<const T> values, const Shape& shape) {
+std::span<const T> Tensor::read() const {
+  if (dtype_ != dtype_of<T>()) detail::throw_wrong_dtype(dtype_of<T>(), dtype_);
+  if (!is_contiguous()) detail::throw_not_contiguous(shape_);
+  if (!storage_) return {};
+  return {reinterpret_cast<const T*>(storage_->read()) + offset_, static_cast<std::size_t>(numel_)};
+}
+
+template <class T>
+Tensor Tensor::from(std::span<const T> values, const Shape& shape, Device device) {
   if (static_cast<std::int64_t>(values.size()) != shape.numel())
     detail::throw_wrong_count(values.size(), shape);
-  Tensor out = empty(shape, dtype_of<T>());
-  std::copy(values.begin(), values.end(), out.data<T>());
+  Tensor out = empty(shape, dtype_of<T>(), device);
+  out.storage_->write(values.data(), out.numel_ * size_of(out.dtype_));
   return out;
 }
 

@@ -9,9 +9,7 @@ namespace holdfast {
 namespace {
 
 Tensor there(Device on, const std::vector<std::int32_t>& numbers) {
-  const Tensor tensor = Tensor::empty({std::ssize(numbers)}, DType::i32, on);
-  std::ranges::copy(numbers, tensor.data<std::int32_t>());
-  return tensor;
+  return Tensor::from(numbers, {std::ssize(numbers)}, on);
 }
 
 Tensor there(Device on, const SampleOffsets& offsets) {
@@ -57,7 +55,7 @@ void add_magnitudes_on(Device on, SumOf what, const Tensor& gradients, const Ten
 // Sorted by row of the table, then by place, and so by sample.
 void add_lookups_on(Device on, const SampleOffsets& offsets, SumOf what, const Tensor& ids,
                     const Tensor& delta, const Tensor& sums) {
-  const auto rows = ids.span<std::int32_t>();
+  const auto rows = ids.read<std::int32_t>();
   std::vector<std::int32_t> samples(rows.size()), order(rows.size()), starts;
   for (std::size_t n = 0; n + 1 < offsets.size(); ++n) {
     std::fill(samples.begin() + offsets[n], samples.begin() + offsets[n + 1],

@@ -1,6 +1,5 @@
 #include "train/device_update.h"
 
-#include <cstring>
 #include <memory>
 #include <numeric>
 
@@ -20,7 +19,7 @@ template <class Item>
 class There {
  public:
   There(Device on, const std::vector<Item>& items) : memory_(bytes_of(items), on) {
-    if (!items.empty()) std::memcpy(memory_.data(), items.data(), items.size() * sizeof(Item));
+    memory_.write(items.data(), bytes_of(items));
   }
   Item* get() const { return reinterpret_cast<Item*>(memory_.data(memory_.device())); }
   /// Waits.

@@ -60,12 +60,12 @@ Objective::Terms Objective::batch(std::int64_t step) {
   Terms terms;
   const Var pooled = forward(step, terms.tokens);
   terms.loss = cross_entropies(pooled, mixed_, terms.tasks);
-  terms.task = terms.loss.value().item();
+  terms.task = terms.loss.value();
   terms.drawn = drawn();
   terms.matched = ids_of(matched_);
   if (distillation_ && distillation_->recipe.alpha > 0) {
     const Var term = scale(distilled(pooled), distillation_->recipe.alpha);
-    terms.distill = term.value().item();
+    terms.distill = term.value();
     terms.loss = add(terms.loss, term);
   }
   return terms;
@@ -76,8 +76,12 @@ Var Objective::reference(std::int64_t step, std::int64_t texts) {
   take_memory(referring_, step * texts, (step + 1) * texts, mixed_);
   lap("prepare", "choose texts");
   std::int64_t tokens = 0;
-  std::vector<TaskLoss> losses;
-  return cross_entropies(forward(step, tokens), mixed_, losses);
+  std::vector<TaskTerm> terms;
+  return cross_entropies(forward(step, tokens), mixed_, terms);
+}
+
+TaskLoss Objective::TaskTerm::loss() const {
+  return {task, texts, value.item() * static_cast<double>(of_batch) / static_cast<double>(texts)};
 }
 
 void Objective::clear() {
@@ -128,11 +132,12 @@ Var Objective::logits(const Var& pooled, const std::string& head,
 
 // Sum over these texts of w/n of each one's cross entropy.
 Var Objective::cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
-                               std::vector<TaskLoss>& losses) {
-  double texts = 0;
+                               std::vector<TaskTerm>& terms) {
+  std::int64_t of_batch = 0;
   for (const Rows& of_pool : rows) {
-    texts += static_cast<double>(of_pool.rows.size());
+    of_batch += std::ssize(of_pool.rows);
   }
+  const auto texts = static_cast<double>(of_batch);
   Var total;
   for (std::size_t p = 0; p < pools_.size(); ++p) {
     const SamplePool& pool = pools_[p];
@@ -152,7 +157,7 @@ Var Objective::cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
     const Var loss =
         softmax_cross_entropy(logits(pooled, pool.head, rows[p].rows), Tensor::from(labels, {n}),
                               Tensor::from(weights, {n}).to(model_.dtype()), smoothing_);
-    losses.push_back({pool.task, n, loss.value().item() * texts / static_cast<double>(n)});
+    terms.push_back({pool.task, n, of_batch, loss.value()});
     total = total.defined() ? add(total, loss) : loss;
   }
   return total;

@@ -59,11 +59,20 @@ struct Distillation {
 /// w_n the class weight. The texts of a step are a pure function of (seed, step, shares so far).
 class Objective {
  public:
+  /// The cross entropy of one pool's texts, times their share of the batch; read when asked, as a
+  /// device computes it meanwhile.
+  struct TaskTerm {
+    std::string task;
+    std::int64_t texts, of_batch;
+    Tensor value;
+
+    TaskLoss loss() const;
+  };
   struct Terms {
     Var loss;
-    double task = 0;     // the first term
-    double distill = 0;  // the second
-    std::vector<TaskLoss> tasks;
+    Tensor task;     // the first term
+    Tensor distill;  // the second; undefined: none
+    std::vector<TaskTerm> tasks;
     std::vector<DrawnTexts> drawn, matched;  // of the batch; of der++'s second draw
     std::int64_t tokens = 0;
   };
@@ -104,7 +113,7 @@ class Objective {
   Var forward(std::int64_t step, std::int64_t& tokens);
   Var logits(const Var& pooled, const std::string& head, const std::vector<std::int32_t>& rows);
   Var cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
-                      std::vector<TaskLoss>& losses);
+                      std::vector<TaskTerm>& terms);
   Var distilled(const Var& pooled);
 
   Model& model_;

@@ -86,7 +86,7 @@ PerSampleSums::PerSampleSums(const ParameterArena& arena, SumOf what)
 
 void PerSampleSums::begin(const Packing& packing) {
   flush();
-  const auto offsets = packing.offsets.span<std::int32_t>();
+  const auto offsets = packing.offsets.read<std::int32_t>();
   offsets_.assign(offsets.begin(), offsets.end());
   used_.clear();
 }
@@ -274,7 +274,7 @@ void PerSampleSums::embedding(Parameter& table, const Tensor& ids, const Tensor&
   const Tensor delta_dense = dout.contiguous();
   if (const Device on = ops::device_of(delta_dense, sums_); on.is_cuda())
     return add_lookups_on(on, offsets, what_, ids, delta_dense, sums_of_table);
-  const std::vector<Lookup> lookups = sorted_lookups(ids.span<std::int32_t>(), offsets);
+  const std::vector<Lookup> lookups = sorted_lookups(ids.read<std::int32_t>(), offsets);
   auto* sums = sums_of_table.data<double>();
   dispatch(dout.dtype(), "per-sample sums", [&]<class T>() {
     const auto& f = magnitude_of<T>(what_);

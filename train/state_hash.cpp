@@ -5,28 +5,23 @@
 #include <span>
 
 #include "base/hash.h"
+#include "tensor/hash.h"
 
 namespace holdfast {
 namespace {
 
-constexpr double kFlopsPerByte = 16;
+// Of products, while a byte is hashed. A device's is a guess: no GPU was at hand to measure one.
+constexpr double kFlopsPerByte = 16, kFlopsPerByteOnDevice = 1024;
 constexpr double kShare = 0.005;  // of a step
-
-std::span<const std::byte> bytes_of(const Tensor& tensor) {
-  return dispatch(tensor.dtype(), "state hash",
-                  [&]<class T>() { return std::as_bytes(tensor.span<T>()); });
-}
 
 }  // namespace
 
-std::string hash_weights(const ParameterArena& arena) {
-  return to_hex(hash128_in_pieces(bytes_of(arena.values())));
-}
+std::string hash_weights(const ParameterArena& arena) { return to_hex(hash128_of(arena.values())); }
 
 StateHash hash_state(const ParameterArena& arena, const AdamW& optimizer) {
   Hasher hasher;
   for (const Tensor* moment : {&optimizer.first_moment(), &optimizer.second_moment()}) {
-    const Digest digest = hash128_in_pieces(bytes_of(*moment));
+    const Digest digest = hash128_of(*moment);
     hasher.update(std::as_bytes(std::span(digest)));
   }
   hasher.update(std::as_bytes(std::span(optimizer.range_steps())));
@@ -41,7 +36,8 @@ std::int64_t hash_interval(const ParameterArena& arena, double tokens) {
     }
   }
   const double bytes = 3 * static_cast<double>(arena.numel() * size_of(arena.dtype()));
-  return std::max<std::int64_t>(1, std::llround(std::ceil(kFlopsPerByte * bytes / kShare / flops)));
+  const double cost = arena.values().device().is_cuda() ? kFlopsPerByteOnDevice : kFlopsPerByte;
+  return std::max<std::int64_t>(1, std::llround(std::ceil(cost * bytes / kShare / flops)));
 }
 
 }  // namespace holdfast

@@ -24,7 +24,7 @@ StateHash hash_state(const ParameterArena& arena, const AdamW& optimizer);
 /// above the embeddings, a step's products cost at least
 ///   W = tokens sum_l P_l (6 where trained, else 2)   [FLOP],
 /// hashing B bytes takes no longer than 16 B FLOP of products, and so the interval is
-///   ceil(200 * 16 B / W).
+///   ceil(200 * 16 B / W), on a GPU ceil(200 * 1024 B / W).
 /// `tokens`: of a step.
 std::int64_t hash_interval(const ParameterArena& arena, double tokens);
 

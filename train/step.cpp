@@ -35,9 +35,6 @@ StepRecord TrainingStep::run(std::int64_t step) {
   // Mix, forward, backward: into the arena's gradient, which every parameter must have received.
   mix(step);
   Objective::Terms terms = objective_.batch(step);
-  record.loss = terms.task;
-  record.distill = terms.distill;
-  record.task_loss = std::move(terms.tasks);
   record.samples = std::move(terms.drawn);
   record.matched = std::move(terms.matched);
   record.tokens = terms.tokens;
@@ -57,6 +54,7 @@ StepRecord TrainingStep::run(std::int64_t step) {
   // task.
   record.grad_norm = gradient_norm(arena.grads(), optimizer_.trained_spans());
   lap("update", "gradient norm");
+  read_losses(terms, record);
   check_finite(record);
   record.clip = clip_factor(record.grad_norm, training_.clip_norm);
 
@@ -64,6 +62,16 @@ StepRecord TrainingStep::run(std::int64_t step) {
   check_finite(record);
   record.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return record;
+}
+
+// Only now, when the gradient's norm is known: asked for earlier, a device would be waited for
+// before it is given the backward pass.
+void TrainingStep::read_losses(const Objective::Terms& terms, StepRecord& record) {
+  record.loss = terms.task.item();
+  record.distill = terms.distill.defined() ? terms.distill.item() : 0;
+  for (const Objective::TaskTerm& task : terms.tasks) {
+    record.task_loss.push_back(task.loss());
+  }
 }
 
 // Gradual unfreezing: which layers learn in this step.

@@ -94,6 +94,7 @@ class TrainingStep {
   void refer(std::int64_t step);
   void mix(std::int64_t step);
   void unmix();
+  static void read_losses(const Objective::Terms& terms, StepRecord& record);
   void descend(std::int64_t step, StepRecord& record);
   void check_reached(std::int64_t step);
   void check_finite(const StepRecord& record) const;

@@ -27,7 +27,7 @@ struct Unit {
 // together.
 std::vector<Unit> units_of(const Packing& queries, const Packing& packing, std::int64_t heads) {
   const auto rows = [](const Packing& of, std::size_t b) {
-    const auto offset = of.offsets.span<std::int32_t>();
+    const auto offset = of.offsets.read<std::int32_t>();
     return Rows{offset[b], std::int64_t{offset[b + 1]} - offset[b]};
   };
   std::vector<std::size_t> texts(static_cast<std::size_t>(packing.texts()));
@@ -169,7 +169,7 @@ void backward(const Saved& saved, const Tensor& dout, const Operands& gradient) 
 }
 
 std::int64_t longest(const Packing& packing) {
-  const auto offset = packing.offsets.span<std::int32_t>();
+  const auto offset = packing.offsets.read<std::int32_t>();
   std::int64_t most = 0;
   for (std::size_t b = 1; b < offset.size(); ++b)
     most = std::max<std::int64_t>(most, offset[b] - offset[b - 1]);
@@ -217,7 +217,7 @@ void backward_on(Device on, const Saved& saved, const Tensor& dout, const Operan
 
 void check_texts(const Packing& packing, std::int64_t rows) {
   ops::require_packing("attention", packing, rows);
-  const auto offset = packing.offsets.contiguous().span<std::int32_t>();
+  const auto offset = packing.offsets.contiguous().read<std::int32_t>();
   for (std::size_t b = 1; b < offset.size(); ++b) {
     if (offset[b] - offset[b - 1] <= 65536) continue;
     fail("attention", "text " + std::to_string(b - 1) +

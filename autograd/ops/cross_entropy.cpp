@@ -19,7 +19,7 @@ Var cross_entropy(const Var& logits, const Tensor& labels) {
   const Tensor chosen = labels.contiguous();
   for (std::int64_t n = 0; n < N; ++n) {
     picked.data<std::int32_t>()[n] =
-        static_cast<std::int32_t>(n * K) + chosen.data<std::int32_t>()[n];
+        static_cast<std::int32_t>(n * K) + chosen.read<std::int32_t>()[static_cast<std::size_t>(n)];
   }
   return scale(mean(gather(reshape(log_softmax(logits), {N * K, 1}), picked)), -1.0);
 }

@@ -31,7 +31,7 @@ void require_packing(std::string_view op, const Packing& packing, std::int64_t N
       offsets.dtype() != DType::i32) {
     fail(op, "the batch has no texts: offsets must be i32 of B+1 >= 2 numbers");
   }
-  const auto offset = offsets.contiguous().span<std::int32_t>();
+  const auto offset = offsets.contiguous().read<std::int32_t>();
   if (offset.front() != 0 || offset.back() != N) {
     fail(op, "offsets run from " + std::to_string(offset.front()) + " to " +
                  std::to_string(offset.back()) + ", expected 0 to " + std::to_string(N) +

@@ -55,7 +55,7 @@ void require_rows(std::string_view op, std::string_view what, const Tensor& rows
                       : std::string()));
   }
   std::int64_t n = 0;
-  for (const std::int32_t row : rows.contiguous().span<std::int32_t>()) {
+  for (const std::int32_t row : rows.contiguous().read<std::int32_t>()) {
     if (row < 0 || row >= count) {
       fail(op, std::string(what) + "[" + std::to_string(n) + "] = " + std::to_string(row) +
                    " is outside [0," + std::to_string(count) + ")");

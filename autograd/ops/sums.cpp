@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
-#include <numeric>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "autograd/ops/op.h"
@@ -47,35 +47,36 @@ void sum_on(Device on, const T* x, const T* z, std::int64_t outer, std::int64_t 
   cuda::table<cuda::Sums<T>>(on.cuda).middle(x, z, outer, n, inner, partial.data<T>(on), y);
 }
 
-// What scatter_add() sums: the numbers of `rows`, sorted, and where each row's begin.
+// What scatter_add() sums: places in `rows`, sorted by row and then by place, and where each row's
+// begin.
 struct Runs {
   std::vector<std::int32_t> order, starts;
 };
 
-Runs runs_of(std::span<const std::int32_t> rows) {
+// By counting: O(M + rows of the table).
+Runs runs_of(std::span<const std::int32_t> rows, std::int64_t table_rows) {
   Runs runs;
-  runs.order.resize(rows.size());
-  std::iota(runs.order.begin(), runs.order.end(), 0);
-  const auto row_of = [rows](std::int32_t m) { return rows[static_cast<std::size_t>(m)]; };
-  std::ranges::stable_sort(runs.order, {}, row_of);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i == 0 || row_of(runs.order[i]) != row_of(runs.order[i - 1]))
-      runs.starts.push_back(static_cast<std::int32_t>(i));
+  std::vector<std::int32_t> next(static_cast<std::size_t>(table_rows));  // of each row
+  for (const std::int32_t row : rows) ++next[static_cast<std::size_t>(row)];
+  std::int32_t begin = 0;
+  for (std::int32_t& count : next) {
+    if (count > 0) runs.starts.push_back(begin);
+    begin += std::exchange(count, begin);
   }
-  runs.starts.push_back(static_cast<std::int32_t>(rows.size()));
+  runs.starts.push_back(begin);
+  runs.order.resize(rows.size());
+  for (std::size_t m = 0; m < rows.size(); ++m) {
+    const std::int32_t at = next[static_cast<std::size_t>(rows[m])]++;
+    runs.order[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(m);
+  }
   return runs;
-}
-
-Tensor on_device(Device on, const std::vector<std::int32_t>& numbers) {
-  const Tensor tensor = Tensor::empty({static_cast<std::int64_t>(numbers.size())}, DType::i32, on);
-  std::ranges::copy(numbers, tensor.data<std::int32_t>());
-  return tensor;
 }
 
 template <class T>
 void add_rows_on(Device on, const Tensor& rows, const Runs& sorted, const Tensor& source,
                  const Tensor& destination) {
-  const Tensor order = on_device(on, sorted.order), starts = on_device(on, sorted.starts);
+  const Tensor order = Tensor::from(sorted.order, {std::ssize(sorted.order)}, on),
+               starts = Tensor::from(sorted.starts, {std::ssize(sorted.starts)}, on);
   cuda::table<cuda::Lookup<T>>(on.cuda).add(
       rows.data<std::int32_t>(on), order.data<std::int32_t>(on), starts.data<std::int32_t>(on),
       starts.numel() - 1, source.data<T>(on), source.size(1), destination.data<T>(on));
@@ -140,7 +141,7 @@ Tensor column_sums(const Tensor& x) {
 void scatter_add(const Tensor& rows, const Tensor& source, const Tensor& destination) {
   const Tensor dense = rows.contiguous();
   const Device on = device_of(dense, source, destination);
-  const Runs sorted = runs_of(dense.span<std::int32_t>());
+  const Runs sorted = runs_of(dense.read<std::int32_t>(), destination.size(0));
   dispatch(source.dtype(), "scatter", [&]<class T>() {
     on.is_cuda() ? add_rows_on<T>(on, dense, sorted, source, destination)
                  : add_rows<T>(dense, sorted, source, destination);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <tuple>
 
+#include "base/hash.h"
 #include "tensor/kernels/activation.h"
 #include "tensor/kernels/dropout.h"
 #include "tensor/kernels/elementwise.h"
@@ -130,8 +131,15 @@ struct PerSample {
                std::int64_t cols, double* sums);
 };
 
+struct Hash {
+  /// lanes (pieces, 8): the accumulators of each piece of kHashPiece bytes, the last one of fewer;
+  /// of a piece of up to kHashShort bytes unspecified. bytes: a multiple of 4, from an address that
+  /// is one of 8.
+  void (*lanes)(const void* data, std::int64_t bytes, const HashKeys& keys, std::uint64_t* lanes);
+};
+
 using Tables =
-    std::tuple<kernels::Elementwise<float>, kernels::Elementwise<double>,
+    std::tuple<Hash, kernels::Elementwise<float>, kernels::Elementwise<double>,
                kernels::Activations<float>, kernels::Activations<double>, kernels::Dropout<float>,
                kernels::Dropout<double>, kernels::LayerNorm<float>, kernels::LayerNorm<double>,
                kernels::EmbeddingSum<float>, kernels::EmbeddingSum<double>, kernels::Softmax<float>,

@@ -132,6 +132,19 @@ void* allocate(int device, std::int64_t bytes) {
   return memory;
 }
 
+void* allocate_pinned(int device, std::int64_t bytes) {
+  ready(device);
+  void* memory = nullptr;
+  const cudaError_t error =
+      cudaHostAlloc(&memory, static_cast<std::size_t>(bytes), cudaHostAllocPortable);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    return nullptr;
+  }
+  check(error, "allocate memory of the host");
+  return memory;
+}
+
 // A wait that begins after work was counted covers it, whoever asked for it.
 void wait(int device) {
   DeviceState& state = state_of(device);
@@ -149,6 +162,11 @@ void release(int device, void* memory) {
   check(cudaFree(memory), "free memory");
 }
 
+void release_pinned(int device, void* memory) {
+  wait(device);
+  check(cudaFreeHost(memory), "free memory of the host");
+}
+
 void zero(int device, void* memory, std::int64_t bytes) {
   DeviceState& state = ready(device);
   cudaMemsetAsync(memory, 0, static_cast<std::size_t>(bytes), state.stream);
@@ -162,6 +180,13 @@ void copy(int device, const void* from, void* to, std::int64_t bytes) {
 }
 
 void select_ready(int device) { ready(device); }
+
+std::uint64_t asked_so_far(int device) {
+  return state_of(device).asked.load(std::memory_order_acquire);
+}
+std::uint64_t done_so_far(int device) {
+  return state_of(device).done.load(std::memory_order_acquire);
+}
 
 }  // namespace
 
@@ -180,9 +205,13 @@ const Runtime* built_in() {
                                .description = description,
                                .allocate = allocate,
                                .release = release,
+                               .allocate_pinned = allocate_pinned,
+                               .release_pinned = release_pinned,
                                .zero = zero,
                                .copy = copy,
                                .wait = wait,
+                               .asked = asked_so_far,
+                               .done = done_so_far,
                                .select = select_ready,
                                .tables = &device_tables()};
   return &runtime;

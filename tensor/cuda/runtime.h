@@ -30,12 +30,21 @@ struct Runtime {
   void* (*allocate)(int device, std::int64_t bytes);
   /// Waits first.
   void (*release)(int device, void* memory);
+  /// The host's memory, from which copy() reads in order while the caller goes on. Null when there
+  /// is not enough.
+  void* (*allocate_pinned)(int device, std::int64_t bytes);
+  /// Waits first.
+  void (*release_pinned)(int device, void* memory);
   /// Ordered.
   void (*zero)(int device, void* memory, std::int64_t bytes);
-  /// Ordered; both in a device's memory.
+  /// Ordered; each in the device's memory or pinned.
   void (*copy)(int device, const void* from, void* to, std::int64_t bytes);
   /// Until everything asked of the device is done; at once when it is. Any thread may call it.
   void (*wait)(int device);
+  /// How much was asked of the device so far, and how much of that is known to be done: as of the
+  /// latest wait.
+  std::uint64_t (*asked)(int device);
+  std::uint64_t (*done)(int device);
   /// Kernels that this thread asks for from here on run on `device`.
   void (*select)(int device);
   /// The operations; every one is ordered.

@@ -9,6 +9,7 @@
 #include "tensor/cuda/cross_entropy.h"
 #include "tensor/cuda/dropout.h"
 #include "tensor/cuda/elementwise.h"
+#include "tensor/cuda/hash.h"
 #include "tensor/cuda/layer_norm.h"
 #include "tensor/cuda/lookup.h"
 #include "tensor/cuda/operations.h"
@@ -42,6 +43,7 @@ Tables make_tables(const kernels::Gemm<float>& f32, const kernels::Gemm<double>&
   Tables tables;
   fill_tables<Launcher>(f32, tables);
   fill_tables<Launcher>(f64, tables);
+  std::get<Hash>(tables) = hash<Launcher>;
   return tables;
 }
 

@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <limits>
 #include <memory>
 
+#include "autograd/ops.h"
 #include "tensor/cuda/attention_tile.h"
 #include "tensor/cuda/launch.h"
 #include "tensor/cuda/operations.h"
@@ -82,6 +84,44 @@ TEST_P(DeviceMemory, CountsTowardsTheSameUseAndBudget) {
   set_memory_budget(0);
   release_cached_memory();
   EXPECT_EQ(memory_use().cached, 0);
+}
+
+// Ids, offsets, labels, weights: what a step gives a device costs no waiting.
+TEST_P(DeviceMemory, TakesWhatTheHostWritesWithoutWaiting) {
+  if (GetParam() == kGpu) GTEST_SKIP() << "a GPU does not count who waits";
+  const OnDevice scope({0});
+  const std::int64_t before = cuda::waits();
+  const Tensor ids = Tensor::from(std::vector<std::int32_t>{2, 0, 1}, {3});
+  Tensor x;
+  {
+    const std::vector<double> values{1, 2, 3};
+    x = Tensor::from(values, {3});
+  }
+  const Tensor table = x.reshape({3, 1});
+  const Tensor first = gather(Var(table), ids).value();
+  EXPECT_EQ(ids.read<std::int32_t>()[1], 0);
+  EXPECT_EQ(cuda::waits(), before);
+  ids.data<std::int32_t>()[1] = 2;  // what was asked for came first
+  EXPECT_EQ(cuda::waits(), before + 1);
+  const Tensor second = gather(Var(table), ids).value();
+  EXPECT_EQ(first.to_vector(), (std::vector<double>{3, 1, 2}));
+  EXPECT_EQ(second.to_vector(), (std::vector<double>{3, 3, 2}));
+}
+
+// A device that has not come so far yet still reads what was written for it before.
+TEST_P(DeviceMemory, IsNotWrittenToAgainTooSoon) {
+  const OnDevice scope({0});
+  std::vector<Tensor> sums;
+  const Tensor table = Tensor::from(std::vector<double>{1, 10, 100, 1000}, {4, 1});
+  for (std::int32_t n = 0; n < 4; ++n) {
+    const Tensor ids = Tensor::from(std::vector<std::int32_t>{n, n}, {2});
+    const Tensor weights = Tensor::from(std::vector<double>{1.0 * n, 0.5}, {2, 1});
+    sums.push_back(mul(gather(Var(table), ids), Var(weights)).value());
+  }
+  for (std::int32_t n = 0; n < 4; ++n) {
+    const double x = std::pow(10.0, n);
+    EXPECT_EQ(sums[static_cast<std::size_t>(n)].to_vector(), (std::vector<double>{n * x, x / 2}));
+  }
 }
 
 TEST_P(DeviceMemory, HasAsManyDevicesAsItSays) {

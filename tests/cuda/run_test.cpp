@@ -102,6 +102,28 @@ TEST_P(RunOnDevice, WithEveryPullEqualsTheCpusInDouble) {
   EXPECT_LE(difference(weights_of(files, "gpu"), weights_of(files, "cpu")), 1e-7);
 }
 
+// What a step costs beside its arithmetic: it waits for the gradient's norm and for the update's
+// sums, and asks for few kernels.
+TEST_P(RunOnDevice, AStepWaitsTwice) {
+  if (GetParam() == kGpu) GTEST_SKIP() << "a GPU does not count who waits";
+  const RunFixture files;
+  struct Cost {
+    std::int64_t waits, kernels;
+  };
+  const auto cost_of = [&](std::int64_t steps) {
+    Recipe recipe = recipe_of(files, "gpu" + std::to_string(steps), DType::f32, {0});
+    recipe.training.steps = steps;
+    recipe.evaluation.every = 100;
+    recipe.evaluation.controller = false;
+    const Cost before{cuda::waits(), kernels_run()};
+    run_recipe(recipe);
+    return Cost{cuda::waits() - before.waits, kernels_run() - before.kernels};
+  };
+  const Cost few = cost_of(3), many = cost_of(7);
+  EXPECT_EQ(many.waits - few.waits, 4 * 5);
+  EXPECT_LE(many.kernels - few.kernels, 4 * 200);
+}
+
 TEST(RunOnMissingDevice, IsRefused) {
   const cuda::Runtime* runtime = cuda::built_in();
   if (runtime != nullptr && runtime->missing().empty()) GTEST_SKIP() << "this machine has a GPU";

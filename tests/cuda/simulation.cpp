@@ -85,18 +85,35 @@ class Stream {
   void push(std::function<void()> work) {
     const std::lock_guard lock(mutex_);
     queue_.push_back(std::move(work));
+    ++asked_;
   }
   void wait() {
     const std::lock_guard lock(mutex_);
+    if (!queue_.empty()) ++waits_;
     while (!queue_.empty()) {
       queue_.front()();
       queue_.pop_front();
     }
+    done_ = asked_;
+  }
+  std::uint64_t asked() {
+    const std::lock_guard lock(mutex_);
+    return asked_;
+  }
+  std::uint64_t done() {
+    const std::lock_guard lock(mutex_);
+    return done_;
+  }
+  std::int64_t waits() {
+    const std::lock_guard lock(mutex_);
+    return waits_;
   }
 
  private:
   std::mutex mutex_;
   std::deque<std::function<void()>> queue_;
+  std::uint64_t asked_ = 0, done_ = 0;
+  std::int64_t waits_ = 0;
 };
 
 Stream& stream(int device) {
@@ -162,10 +179,15 @@ void* allocate(int, std::int64_t bytes) {
 }
 
 void wait(int device) { stream(device).wait(); }
+void release(int device, void* memory) {
+  wait(device);
+  std::free(memory);
+}
 
 }  // namespace
 
 std::int64_t kernels_run() { return run_so_far; }
+std::int64_t waits() { return stream(0).waits(); }
 
 const Runtime& simulation(int team_size) {
   TeamOfAll& team = team_of_all();
@@ -185,11 +207,9 @@ const Runtime& simulation(int team_size) {
           },
       .description = [] { return std::string("simulation"); },
       .allocate = allocate,
-      .release =
-          [](int device, void* memory) {
-            wait(device);
-            std::free(memory);
-          },
+      .release = release,
+      .allocate_pinned = allocate,
+      .release_pinned = release,
       .zero =
           [](int device, void* memory, std::int64_t bytes) {
             stream(device).push([=] { std::memset(memory, 0, static_cast<std::size_t>(bytes)); });
@@ -199,6 +219,8 @@ const Runtime& simulation(int team_size) {
             stream(device).push([=] { std::memmove(to, from, static_cast<std::size_t>(bytes)); });
           },
       .wait = wait,
+      .asked = [](int device) { return stream(device).asked(); },
+      .done = [](int device) { return stream(device).done(); },
       .select = [](int device) { selected = device; },
       .tables = &tables};
   return runtime;

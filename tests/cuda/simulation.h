@@ -15,5 +15,7 @@ const Runtime& simulation(int team_size);
 
 /// Kernels that a simulation has run since the start.
 std::int64_t kernels_run();
+/// Times that somebody had to wait for device 0 since the start.
+std::int64_t waits();
 
 }  // namespace holdfast::cuda

@@ -38,8 +38,8 @@ TEST_F(ObjectiveTest, ATeacherThatAgreesCostsNothing) {
     distillation.sources.push_back({lwf ? 0U : 1U, "news", teacher("news", lwf ? 1 : 0)});
     Objective objective(inputs_->model, recipe_, pools(), &distillation);
     const Objective::Terms terms = objective.batch(0);
-    EXPECT_NEAR(terms.distill, 0, 1e-12) << method;  // the model is the teacher
-    EXPECT_NEAR(terms.loss.value().item(), terms.task, 1e-12) << method;
+    EXPECT_NEAR(terms.distill.item(), 0, 1e-12) << method;  // the model is the teacher
+    EXPECT_NEAR(terms.loss.value().item(), terms.task.item(), 1e-12) << method;
   }
 }
 
@@ -53,7 +53,7 @@ TEST_F(ObjectiveTest, DerComparesTheMemorysTextsWithTheirOwnTasksHead) {
   for (double& b : bias.span<double>()) b += c;
   Objective objective(inputs_->model, recipe_, pools(), &distillation);
   const Objective::Terms terms = objective.batch(0);
-  EXPECT_NEAR(terms.distill, c * c, 1e-12);
+  EXPECT_NEAR(terms.distill.item(), c * c, 1e-12);
   // A second draw: as many texts as the batch has old ones come on top.
   Objective plain(inputs_->model, recipe_, pools(), nullptr);
   EXPECT_GT(terms.tokens, plain.batch(0).tokens);
@@ -93,8 +93,8 @@ TEST_F(ObjectiveTest, ClassWeightsScaleEachText) {
     const auto y = static_cast<std::size_t>(sample.label);
     expected -= weighted.class_weights[y] * std::log(p[y]) / 16;
   }
-  EXPECT_NEAR(objective.batch(3).task, expected, 1e-12);
-  EXPECT_GT(std::abs(plain.batch(3).task - expected), 1e-3);
+  EXPECT_NEAR(objective.batch(3).task.item(), expected, 1e-12);
+  EXPECT_GT(std::abs(plain.batch(3).task.item() - expected), 1e-3);
 }
 
 TEST_F(ObjectiveTest, TheReferenceIsOfTheMemoryAloneAndOfItsOwnDraw) {
@@ -122,7 +122,7 @@ TEST_F(ObjectiveTest, VariantsReplaceTextsButNotThoseOfTheTeacher) {
   }
   Objective objective(inputs_->model, recipe_, pools, &distillation);
   const Objective::Terms terms = objective.batch(0);
-  EXPECT_NEAR(terms.distill, 0, 1e-12);  // compared on the texts as they are
+  EXPECT_NEAR(terms.distill.item(), 0, 1e-12);  // compared on the texts as they are
   EXPECT_GT(terms.tokens, 16 * 3);
   Objective plain(inputs_->model, recipe_, pools, nullptr);
   EXPECT_EQ(plain.batch(0).tokens, 16 * 3);
