@@ -4,7 +4,7 @@ JOBS ?= $(shell nproc)
 PREFIX ?= /usr/local
 CMAKE_FLAGS ?=
 
-.PHONY: all deps demo test asan tsan aarch64 cuda test-cuda mutants check benchmarks bench bench-peers bench-scaling bench-selection minilm format install clean
+.PHONY: all deps demo test asan tsan aarch64 cuda test-cuda mutants check benchmarks bench bench-peers bench-cuda bench-scaling bench-selection minilm format install clean
 .DEFAULT_GOAL := all
 
 all: $(BUILD)/build.ninja
@@ -67,6 +67,11 @@ bench: benchmarks
 # NEWS=FILE.csv adds work on real texts. ARGS: --pairs N, --only NAME, --threads 1,2, --quick.
 bench-peers: benchmarks
 	@bench/peers/run.sh $(BUILD) $(ARGS)
+
+# Training steps and predictions on a GPU beside PyTorch, eager and compiled (docs/cuda.md). ARGS: as above, and --device cuda:N.
+bench-cuda: deps
+	@CMAKE_FLAGS="-DHOLDFAST_BENCH=ON $(CMAKE_FLAGS)" scripts/cuda.sh build-cuda $(JOBS) holdfast benchmarks
+	@bench/peers/run.sh build-cuda --device cuda --threads 1 $(ARGS)
 
 # How time and memory of a training step grow: CSV and drawings in OUT. ARGS: --rounds N, --quick.
 OUT ?= $(BUILD)/bench-scaling

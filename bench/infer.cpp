@@ -13,6 +13,7 @@ int main(int argc, char** argv) {
   return run_main("bench_infer", [&] {
     const Options options = parse(argc, argv, kWorkload);
     set_thread_count(std::stoi(options.at("threads")));
+    const Where where(options);
     const auto batches = make_batches(options, std::stoul(options.at("steps")) + 1);
     Model model = Model::load(options.at("model"), DType::f32);
     if (model.heads().empty()) throw std::invalid_argument("--model: has no head");
@@ -35,6 +36,7 @@ int main(int argc, char** argv) {
                          {"batch_seconds", median(seconds)},
                          {"tokens", tokens},
                          {"mean_of_class_0", sum / static_cast<double>(texts)},
-                         {"peak_bytes", peak_bytes()}});
+                         {"peak_bytes", peak_bytes()},
+                         {"peak_tensor_bytes", memory_use().peak}});
   });
 }

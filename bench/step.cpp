@@ -2,7 +2,8 @@
 //   bench_step (--model DIR | --config FILE.json|PRESET) (--full BxT | --data FILE.csv [--batch B]
 //   [--max-length T])
 //              [--steps N] [--threads N] [--classes K]
-// Tokens are real ones; GFLOP/s count useful work alone (useful_work.h). One step warms up.
+// Tokens are real ones; GFLOP/s count useful work alone (useful_work.h). One step warms up. A step
+// ends when the update's sums are known, and so with what a device was asked for.
 #include "base/parallel.h"
 #include "bench/training_step.h"
 #include "bench/useful_work.h"
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
   return run_main("bench_step", [&] {
     const Options options = parse(argc, argv, kWorkload);
     set_thread_count(std::stoi(options.at("threads")));
+    const Where where(options);
     const auto batches = make_batches(options, std::stoul(options.at("steps")) + 1);
     Step step(make_model(options));
     step(batches.front());

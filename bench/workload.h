@@ -1,13 +1,16 @@
 // What the benchmark programs work on: a model, and batches of texts. The same options everywhere:
 //   --model DIR | --config FILE.json|PRESET [--classes K]
 //   --full BxT | --data FILE.csv [--batch B] [--max-length T]
+//   --device cpu|cuda[:N] --precision f32|tf32|bf16, of bench_step and bench_infer
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "autograd/fused.h"
 #include "bench/options.h"
 #include "nn/model.h"
+#include "tensor/device.h"
 #include "tokenizer/tokenizer.h"
 #include "train/data.h"
 #include "train/sample.h"
@@ -16,7 +19,20 @@ namespace holdfast::bench {
 
 inline const Options kWorkload{{"model", ""},         {"config", ""}, {"classes", "4"},
                                {"full", ""},          {"data", ""},   {"batch", "32"},
-                               {"max-length", "128"}, {"steps", "6"}, {"threads", "2"}};
+                               {"max-length", "128"}, {"steps", "6"}, {"threads", "2"},
+                               {"device", "cpu"},     {"precision", "f32"}};
+
+/// To the end of its scope: where tensors are made, and the precision of products.
+struct Where {
+  OnDevice device;
+  Bf16Products bf16;
+  Tf32Products tf32;
+
+  explicit Where(const Options& options)
+      : device(parse_device(options.at("device"))),
+        bf16(options.at("precision") == "bf16"),
+        tf32(options.at("precision") == "tf32") {}
+};
 
 /// Weights from --model, or fresh ones of the sizes that --config says; with a head "bench".
 inline Model make_model(const Options& options) {

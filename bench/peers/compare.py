@@ -14,6 +14,7 @@ parser.add_argument("--json", metavar="FILE")
 parser.add_argument("--pairs", type=int, default=5)
 parser.add_argument("--only", action="append", metavar="NAME", help="one work (repeatable)")
 parser.add_argument("--threads", default="1,2", help="numbers to try")
+parser.add_argument("--device", default="cpu", help="cuda: steps and predictions on a GPU, of a build with CUDA")
 parser.add_argument("--quick", action="store_true", help="two steps a side: shows that all runs; figures mean little")
 args = parser.parse_args()
 started = time.perf_counter()
@@ -112,8 +113,10 @@ print(f"{args.pairs} pairs in turn, medians; each side with the best of {args.th
 print(f"{'work':<56}{'ours':>10}{'peer':>10} {'':<9}{'ratio':>6}{' (low-high)':<16}{'target':>7}")
 
 programs = table.Programs(args.build, os.path.join(args.build, "holdfast"), args.folder, args.quick)
-shapes = bench_json("gemm", "--model", programs.path("classifier"), "--full", "32x128", "--steps", "1")["products"]
-works = table.all_works(programs, json.dumps(shapes), facts["missing_for_bf16"])
+shapes = lambda *model: json.dumps(bench_json("gemm", *model, "--full", "32x128", "--steps", "1")["products"])
+minilm = shapes("--model", programs.path("classifier"))
+works = (table.all_works(programs, minilm, facts["missing_for_bf16"]) if args.device == "cpu" else
+         table.all_device_works(programs, args.device, minilm, shapes("--config", programs.path("base.json"))))
 for name in args.only or []:
     if name not in [work.key for work in works]:
         sys.exit(f"bench-peers: --only {name}: there are " + ", ".join(work.key for work in works))

@@ -7,12 +7,13 @@ args = torch_side.parse(__doc__, onnx=dict(metavar="FILE", help="the exported mo
 
 def torch_model():
     import torch, transformers
-    torch.set_num_threads(args.threads)
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(args.model, attn_implementation="sdpa").eval()
+    precision = torch_side.set_up(args)
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(args.model, attn_implementation="sdpa").to(args.device).eval()
+    forward = torch.compile(model) if args.compile else model
 
     def predict(batch):
-        with torch.no_grad():
-            return model(**batch).logits.softmax(-1).numpy()
+        with torch.no_grad(), precision:
+            return forward(**{name: x.to(args.device) for name, x in batch.items()}).logits.float().softmax(-1).cpu().numpy()
     return predict, f"pytorch {torch.__version__}, transformers {transformers.__version__}"
 
 
@@ -38,5 +39,5 @@ for batch in batches:
     answers.extend(predict(batch)[:, 0])
     seconds.append(time.perf_counter() - start)
 first = len(batches[0]["input_ids"])
-torch_side.finish(side, rate=(len(answers) - first) / sum(seconds[1:]), batch_seconds=statistics.median(seconds[1:]),
+torch_side.finish(args, side, rate=(len(answers) - first) / sum(seconds[1:]), batch_seconds=statistics.median(seconds[1:]),
                   tokens=torch_side.tokens_of(batches[1:]), mean_of_class_0=float(sum(answers[first:]) / len(answers[first:])))

@@ -1,5 +1,5 @@
 """What the PyTorch scripts of bench-peers share: the command line, batches, and the JSON line."""
-import argparse, csv, json, resource
+import argparse, csv, json, resource, time
 
 
 def parse(description, **more):
@@ -12,6 +12,9 @@ def parse(description, **more):
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--steps", type=int, default=6, help="batches, after one that warms up")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precision", default="f32", choices=["f32", "tf32", "bf16"])
+    parser.add_argument("--compile", action="store_true", help="by torch.compile")
     for name, options in more.items():
         parser.add_argument("--" + name, **options)
     return parser.parse_args()
@@ -53,10 +56,31 @@ def make_batches(args, grouped=False):
     return [padded(ids[i * args.batch:(i + 1) * args.batch]) for i in range(args.steps + 1)]
 
 
+def set_up(args):
+    """The precision of products, and a context for forward passes. TF32 is off unless asked for, as it is in ours."""
+    import torch
+    torch.set_num_threads(args.threads)
+    torch.manual_seed(7)
+    torch.backends.cuda.matmul.allow_tf32 = args.precision == "tf32"
+    return torch.autocast(args.device.split(":")[0], torch.bfloat16, enabled=args.precision == "bf16")
+
+
+def clock(args):
+    """The time when the device has done what it was asked for."""
+    import torch
+    if args.device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
 def tokens_of(batches):
     """Real ones, without padding."""
     return sum(int(batch["attention_mask"].sum()) for batch in batches)
 
 
-def finish(side, **results):
+def finish(args, side, **results):
+    if args.device != "cpu":
+        import torch
+        results["peak_tensor_bytes"] = torch.cuda.max_memory_allocated()
+        side += ", " + torch.cuda.get_device_name()
     print(json.dumps({"side": side, **results, "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))

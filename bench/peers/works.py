@@ -1,6 +1,6 @@
 """The works that bench-peers compares, and what each is held to."""
 from __future__ import annotations
-import os, sys
+import copy, os, sys
 from dataclasses import dataclass, field
 from typing import Callable
 
@@ -44,6 +44,14 @@ class Programs:
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    device, precision = "cpu", "f32"
+
+    def on(self, device, precision):
+        """The same programs elsewhere."""
+        there = copy.copy(self)
+        there.device, there.precision = device, precision
+        return there
+
     def ours(self, name, steps, *arguments):
         return self.side([os.path.join(self.build, "bench", "bench_" + name)], steps, arguments)
 
@@ -51,6 +59,8 @@ class Programs:
         return self.side([sys.executable, os.path.join(HERE, f"torch_{name}.py")], steps, arguments)
 
     def side(self, program, steps, arguments):
+        if (self.device, self.precision) != ("cpu", "f32"):
+            arguments = [*arguments, "--device", self.device, "--precision", self.precision]
         return Side([*program, *arguments, "--steps", "{steps}", "--threads", "{threads}"], steps=2 if self.quick else steps)
 
 
@@ -152,4 +162,42 @@ def all_works(p, products, missing_for_bf16):
         for work in works:
             if any(p.path("news.csv") in side.command for side in work.sides.values()):
                 work.missing = "needs news texts: NEWS=FILE.csv"
+    return works
+
+
+def device_memory(peer):
+    workspace = 32  # MiB of cuBLASLt's, which ours are without
+    return lambda r: (r["ours"]["peak_tensor_bytes"] / 2**20 + workspace, r[peer]["peak_tensor_bytes"] / 2**20)
+
+
+def device_step(p, key, name, weights, products):
+    """Beside PyTorch eager and compiled, and beside its products alone."""
+    options = [*weights, "--full", "32x128"]
+    torch = p.torch("step", 50, *options)
+    compiled = p.torch("step", 50, "--compile", *options)
+    return Work(f"{key}-{p.precision}", {"ours": p.ours("step", 50, *options), "torch": torch, "compiled": compiled,
+                                         "gemm": p.torch("gemm", 50, "--products", products)},
+                [Row(f"{name}, training step, 32x128, {p.precision}", rate("torch"), 1.5, unit="tokens/s"),
+                 Row("  torch.compile", rate("compiled"), 1.1, unit="tokens/s"),
+                 Row("  its peak memory", device_memory("torch"), 0.6, at_least=False, unit="MiB"),
+                 Row("  useful GFLOP/s, PyTorch's products", lambda r: (r["ours"]["gflops"], r["gemm"]["rate"]), None, unit="GFLOP/s")])
+
+
+def device_inference(p, classifier):
+    options = [*classifier, "--full", "32x128"]
+    sides = {"ours": p.ours("infer", 100, *options), "torch": p.torch("infer", 100, *options),
+             "compiled": p.torch("infer", 100, "--compile", *options)}
+    return Work(f"infer-{p.precision}", sides,
+                [Row(f"MiniLM, predictions, 32x128, {p.precision}", rate("torch"), 1.5, unit="texts/s"),
+                 Row("  torch.compile", rate("compiled"), 1.1, unit="texts/s")])
+
+
+def all_device_works(programs, device, minilm_products, base_products):
+    works = []
+    for precision in ("f32", "tf32", "bf16"):
+        p = programs.on(device, precision)
+        classifier = ["--model", p.path("classifier")]
+        works += [device_step(p, "minilm", "MiniLM", classifier, minilm_products),
+                  device_step(p, "base", "BERT-base", ["--config", p.path("base.json")], base_products),
+                  device_inference(p, classifier)]
     return works
