@@ -197,7 +197,8 @@ cublasLtMatmulAlgo_t choose(cublasLtHandle_t handle, const Question& question, D
   check(
       library().choose(handle, &d.product, &d.b, &d.a, &d.c, &d.c, &preference, 1, &choice, &found),
       "choose an algorithm");
-  if (found == 0) throw std::runtime_error("[cuda] cuBLASLt has no algorithm for a product");
+  if (found == 0 || choice.state != CUBLAS_STATUS_SUCCESS)
+    throw std::runtime_error("[cuda] cuBLASLt has no algorithm for a product");
   return choice.algo;
 }
 
