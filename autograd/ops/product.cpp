@@ -42,7 +42,8 @@ void product_on(Device on, Trans ta, const Tensor& a, Trans tb, const Tensor& b,
 void product(Trans ta, const Tensor& a, Trans tb, const Tensor& b, bool add, const Tensor& c) {
   const std::int64_t M = c.size(0), N = c.size(1), K = a.size(ta == Trans::no ? 1 : 0);
   const std::int64_t lda = a.size(1), ldb = b.size(1);
-  if (const Device on = device_of(a, b, c); on.is_cuda() && M > 0 && N > 0 && K > 0)
+  if (c.numel() == 0) return;
+  if (const Device on = device_of(a, b, c); on.is_cuda() && K > 0)
     return product_on(on, ta, a, tb, b, add, c, {});
   if (a.dtype() == DType::bf16) {
     return gemm(ta, tb, M, N, K, a.data<Bf16>(), lda, b.data<Bf16>(), ldb, add, c.data<float>(), N);
