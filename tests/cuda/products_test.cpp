@@ -110,10 +110,12 @@ TEST_P(ProductsOnDevice, AddToAGradientThatIsThere) {
 
 TEST_P(ProductsOnDevice, OfNoRowsAreEmptyWithZeroGradients) {
   const OnDevice scope({0});
-  const auto found = run(linear_within<Bf16Products>(Activation::gelu_erf), linear_inputs(0, 4, 3));
-  EXPECT_EQ(found[0].shape(), Shape({0, 3}));
-  EXPECT_EQ(found[2].to_vector(), std::vector<double>(12, 0.0));
-  EXPECT_EQ(found[3].to_vector(), std::vector<double>(3, 0.0));
+  for (const Activation activation : {Activation::none, Activation::gelu_erf}) {
+    const auto found = run(linear_within<Bf16Products>(activation), linear_inputs(0, 4, 3));
+    EXPECT_EQ(found[0].shape(), Shape({0, 3}));
+    EXPECT_EQ(found[2].to_vector(), std::vector<double>(12, 0.0));
+    EXPECT_EQ(found[3].to_vector(), std::vector<double>(3, 0.0));
+  }
 }
 
 TEST_P(ProductsOnDevice, LeaveDoubleAlone) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -174,8 +175,13 @@ void multiply_now(const Product<T>& p) {
 }
 
 template <class T>
-constexpr Products<T> kProducts{
-    [](const Product<T>& product) { stream(selected).push([product] { multiply_now(product); }); }};
+constexpr Products<T> kProducts{[](const Product<T>& product) {
+  if (product.M < 1 || product.N < 1 || product.K < 1 ||
+      (product.bias != nullptr && !takes_bias(product.bias))) {
+    throw std::logic_error("a product that is none for a GPU");
+  }
+  stream(selected).push([product] { multiply_now(product); });
+}};
 
 // NaN, whatever is read as f32 or f64: nothing may depend on it.
 void* allocate(int, std::int64_t bytes) {
