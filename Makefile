@@ -41,12 +41,12 @@ aarch64: $(BUILD)/build.ninja
 
 # The CUDA backend, into build-cuda (docs/cuda.md).
 cuda: deps
-	@CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/cuda.sh build-cuda $(JOBS) holdfast test_cuda
+	@CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/cuda.sh build-cuda $(JOBS) holdfast test_cuda test_cublas
 
-# Its tests on a GPU; without one, or without a CUDA toolkit, they say so and are skipped.
+# Its tests on a GPU, and those of what it asks of cuBLASLt; without a GPU, or without a CUDA toolkit, they say so and are skipped.
 test-cuda: deps
-	@CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/cuda.sh build-cuda $(JOBS) test_cuda || [ $$? = 77 ]
-	@[ ! -d build-cuda ] || build-cuda/tests/test_cuda --gtest_filter='*Gpu*'
+	@CMAKE_FLAGS="$(CMAKE_FLAGS)" scripts/cuda.sh build-cuda $(JOBS) test_cuda test_cublas || [ $$? = 77 ]
+	@[ ! -d build-cuda ] || { build-cuda/tests/test_cublas && build-cuda/tests/test_cuda --gtest_filter='*Gpu*'; }
 
 # That a wrong formula fails a test and `holdfast audit` (docs/mutants.md): an hour, resumed where it stopped. ARGS: --seed N, --count N.
 mutants: deps

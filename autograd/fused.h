@@ -34,14 +34,31 @@ Var linear(const Var& x, const Var& weight, const Var& bias,
 /// dout f') to nearest bf16. Sums, results, biases, activations and gradients stay f32, and so do
 /// the weights that are trained. Saves x and W in bf16. Mixed precision [Micikevicius et al. 2018],
 /// without loss scaling: bf16 has the exponents of f32 [Kalamkar et al. 2019]. Throws
-/// std::runtime_error, when on, unless missing_for_bf16() (tensor/blas.h) is empty. Accuracy:
-/// operands within 2^-9 relative, so a result within about 2^-8 sum |x w| of the exact one.
+/// std::runtime_error, when on, unless missing_for_bf16() (tensor/blas.h) is empty or the current
+/// device a GPU. Accuracy: operands within 2^-9 relative, so a result within about 2^-8 sum |x w|
+/// of the exact one.
 class Bf16Products {
  public:
   explicit Bf16Products(bool on);
   ~Bf16Products();
   Bf16Products(const Bf16Products&) = delete;
   Bf16Products& operator=(const Bf16Products&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Turns products in TF32 on for a scope, in this thread: a GPU's products of linear() of f32, and
+/// of its gradients whenever they are asked for, round their operands to TF32, which has 10 bits of
+/// fraction instead of 23 and the exponents of f32. All that is stored, and every sum, stays f32.
+/// Products on the CPU and those in bf16 stay as they are. Accuracy: operands within 2^-10 relative
+/// (a GPU may truncate), so a result within about 2^-9 sum |x w| of the exact one.
+class Tf32Products {
+ public:
+  explicit Tf32Products(bool on);
+  ~Tf32Products();
+  Tf32Products(const Tf32Products&) = delete;
+  Tf32Products& operator=(const Tf32Products&) = delete;
 
  private:
   bool before_;

@@ -19,6 +19,11 @@ namespace holdfast {
 namespace {
 
 void check_precision(const Recipe& recipe) {
+  if (recipe.device.is_cuda()) return;  // has both
+  if (recipe.tf32) {
+    throw std::runtime_error(
+        "precision = \"tf32\" needs a GPU: take precision = \"f32\", or device = \"cuda\"");
+  }
   const std::string missing = recipe.precision == DType::bf16 ? missing_for_bf16() : "";
   if (!missing.empty()) {
     throw std::runtime_error("precision = \"bf16\" needs " + missing +

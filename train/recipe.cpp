@@ -103,14 +103,13 @@ void parse_place(TableReader& root, Recipe& recipe) {
   } catch (const std::invalid_argument&) {
     throw root.error(*root.find("device"), "device", "must be \"cpu\", \"cuda\" or \"cuda:N\"");
   }
-  if (!recipe.device.is_cuda()) return;
-  if (recipe.portable()) {
+  if (recipe.tf32 && !recipe.device.is_cuda()) {
+    throw root.error(*root.find("precision"), "precision",
+                     "cannot be \"tf32\" on the CPU: take \"f32\", or device = \"cuda\"");
+  }
+  if (recipe.portable() && recipe.device.is_cuda()) {
     throw root.error(*root.find("device"), "device",
                      "cannot be a GPU with numerics = \"portable\": its bits are its own");
-  }
-  if (recipe.precision == DType::bf16) {
-    throw root.error(*root.find("device"), "device",
-                     "cannot be a GPU with precision = \"bf16\" in this version: take \"f32\"");
   }
 }
 
@@ -119,8 +118,9 @@ void parse_top(TableReader& root, Recipe& recipe) {
   root("output", recipe.output);
   root("seed", recipe.seed, 0, std::numeric_limits<std::int64_t>::max());
   std::string name = "f32";
-  root("precision", name, Choices{"f32", "bf16", "f64"});
+  root("precision", name, Choices{"f32", "tf32", "bf16", "f64"});
   recipe.precision = name == "f64" ? DType::f64 : name == "bf16" ? DType::bf16 : DType::f32;
+  recipe.tf32 = name == "tf32";
   std::int64_t threads = 0;
   root.automatic("threads", threads, "auto");
   if (threads > 1024) {

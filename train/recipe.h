@@ -206,6 +206,7 @@ struct Recipe {
   std::string output;             // directory of what the run leaves
   std::int64_t seed = 7;          // of everything random
   DType precision = DType::f32;   // bf16: of training steps' matrix products, all else f32
+  bool tf32 = false;              // precision = "tf32": f32, but TF32 in these products on a GPU
   std::string numerics = "fast";  // or "portable": the same bits on every machine, more slowly
   int threads = 0;                // 0: measured ("auto")
   Device device;                  // "cpu", "cuda" or "cuda:N": where all tensors of a run are
@@ -233,6 +234,8 @@ struct Recipe {
   std::optional<SearchRecipe> search;  // of the `search` command; no part of a run
 
   bool portable() const { return numerics == "portable"; }
+  /// What the key `precision` says: "f32", "tf32", "bf16" or "f64".
+  std::string_view precision_name() const { return tf32 ? "tf32" : name_of(precision); }
   /// Type of weights, gradients and all arithmetic that is not a matrix product.
   DType storage() const { return precision == DType::bf16 ? DType::f32 : precision; }
 

@@ -33,7 +33,7 @@ Toml to_toml(const Recipe& recipe) {
   root.set("model", recipe.model);
   root.set("output", recipe.output);
   root.set("seed", recipe.seed);
-  root.set("precision", name_of(recipe.precision));
+  root.set("precision", recipe.precision_name());
   root.set("numerics", recipe.numerics);
   root.set("threads", recipe.threads > 0 ? Toml(recipe.threads) : Toml("auto"));
   root.set("device", name_of(recipe.device));

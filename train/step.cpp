@@ -19,7 +19,8 @@ namespace holdfast {
 
 StepRecord TrainingStep::run(std::int64_t step) {
   const auto start = std::chrono::steady_clock::now();
-  const Bf16Products products(bf16_);
+  const Bf16Products bf16(bf16_);
+  const Tf32Products tf32(tf32_);
   ParameterArena& arena = model_.arena();
   StepRecord record;
   record.step = step + 1;
@@ -245,6 +246,7 @@ TrainingStep::TrainingStep(Model& model, const Recipe& recipe, std::vector<Sampl
       measures_(measures),
       share_(recipe.replay ? recipe.replay->share : 0),
       bf16_(recipe.precision == DType::bf16),
+      tf32_(recipe.tf32),
       objective_(model, recipe, std::move(pools), measures.distillation),
       rates_(rates_of(recipe.learning_rate, model.config().layers)),
       schedule_(ScheduleKind::cosine, training_.steps, recipe.learning_rate.warmup,

@@ -103,7 +103,7 @@ class TrainingStep {
   TrainingRecipe training_;
   Measures measures_;
   double share_;
-  bool bf16_;  // products of forward and backward
+  bool bf16_, tf32_;  // products of forward and backward
   Objective objective_;
   std::vector<double> rates_;  // of layers 0 .. L+1, at schedule factor 1
   Schedule schedule_;

@@ -14,7 +14,7 @@ namespace {
 
 using ops::fail;
 
-thread_local bool bf16_products_now = false;
+thread_local bool bf16_products_now = false, tf32_products_now = false;
 
 template <class T>
 typename kernels::Activations<T>::Forward forward_of(Device on, Activation activation) {
@@ -49,6 +49,11 @@ typename kernels::Activations<T>::Backward backward_of(Device on, Activation act
   }
 }
 
+// x rounded for a product in bf16; a GPU has no use for whole sixteens.
+Tensor to_bf16(const Tensor& x) {
+  return ops::to_bf16(x, x.device().is_cuda() ? x.size(0) : ops::whole_rows(x.size(0)));
+}
+
 bool is_gelu(Activation activation) {
   return activation == Activation::gelu_erf || activation == Activation::gelu_tanh;
 }
@@ -69,6 +74,9 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor& bias, Activa
   };
   if (on.is_cuda()) {
     const Tensor y = Tensor::empty({N, O}, bias.dtype(), on);
+    // With an activation bias and function are one pass of our own: cuBLASLt's GELU is the tanh
+    // form alone, and saves what it was given, where the derivative of the erf form is wanted.
+    if (activation == Activation::none && ops::product_plus_bias(x, weight, bias, y)) return y;
     ops::product(Trans::no, x, Trans::yes, weight, false, y);
     function(bias.data<T>(on), N, O, y.data<T>(on), O, y.data<T>(on), slope_at(0), O);
     return y;
@@ -130,7 +138,7 @@ void linear_gradients(const Tensor& x, const Tensor& weight, const Tensor& dpre,
                       Gradients& gradients) {
   const bool rounded = weight.dtype() == DType::bf16;
   const std::int64_t N = dpre.size(0), I = weight.size(1), O = weight.size(0);
-  const Tensor factor = rounded ? ops::to_bf16(dpre, ops::whole_rows(N)) : dpre;
+  const Tensor factor = rounded ? to_bf16(dpre) : dpre;
   Parameter* weight_leaf = gradients.parameter(1);
   Parameter* bias_leaf = gradients.parameter(2);
   if (weight_leaf != nullptr) {
@@ -165,6 +173,7 @@ void check(const Tensor& x, const Tensor& weight, const Tensor& bias) {
 }  // namespace
 
 bool ops::bf16_products() { return bf16_products_now; }
+bool ops::tf32_products() { return tf32_products_now; }
 
 Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activation activation) {
   check(x_var.value(), weight_var.value(), bias_var.value());
@@ -175,7 +184,7 @@ Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activat
   const Tensor slope =
       is_gelu(activation) && ops::tracked(inputs) ? Tensor::empty({N, O}, bias.dtype()) : Tensor();
   if (ops::bf16_products() && bias.dtype() == DType::f32) {
-    x = ops::to_bf16(x, ops::whole_rows(N));
+    x = to_bf16(x);
     weight = ops::to_bf16(weight, O);
   }
   const Tensor y = dispatch(bias.dtype(), "linear", [&]<class T>() {
@@ -185,19 +194,25 @@ Var linear(const Var& x_var, const Var& weight_var, const Var& bias_var, Activat
   const Tensor saved = slope.defined() ? slope : activation == Activation::none ? Tensor() : y;
   const Tensor kept = weight_var.requires_grad() ? x : Tensor();
   return ops::record("linear", y, inputs,
-                     [kept, weight, saved, activation](const Tensor& dout, Gradients& gradients) {
+                     [kept, weight, saved, activation, tf32 = ops::tf32_products()](
+                         const Tensor& dout, Gradients& gradients) {
+                       const Tf32Products scope(tf32);
                        const Tensor dpre = activation_gradient(activation, saved, dout);
                        linear_gradients(kept, weight, dpre, gradients);
                      });
 }
 
 Bf16Products::Bf16Products(bool on) : before_(bf16_products_now) {
-  if (on && !missing_for_bf16().empty()) {
+  if (on && !current_device().is_cuda() && !missing_for_bf16().empty()) {
     throw std::runtime_error("[linear] products in bf16 need " + missing_for_bf16());
   }
   bf16_products_now = on;
 }
 
 Bf16Products::~Bf16Products() { bf16_products_now = before_; }
+
+Tf32Products::Tf32Products(bool on) : before_(tf32_products_now) { tf32_products_now = on; }
+
+Tf32Products::~Tf32Products() { tf32_products_now = before_; }
 
 }  // namespace holdfast

@@ -3,8 +3,7 @@
 #include "autograd/ops/op.h"
 #include "autograd/ops/sums.h"
 #include "tensor/blas.h"
-#include "tensor/kernels/gemm.h"
-#include "tensor/kernels/on.h"
+#include "tensor/cuda/runtime.h"
 
 namespace holdfast {
 namespace {
@@ -56,11 +55,20 @@ Tensor product(const Tensor& a, const Tensor& b) {
                bs = right.x.expand(with_matrix(batch, K, N));
   dispatch(a.dtype(), "matmul", [&]<class T>() {
     if (const Device on = ops::device_of(as, bs, y); on.is_cuda()) {
-      const auto& kernel = kernels::on<kernels::Gemm<T>>(on);
+      const auto& products = cuda::table<cuda::Products<T>>(on.cuda);
       for (std::int64_t i = 0; i < batch.numel(); ++i) {
-        kernel.multiply(left.trans == Trans::yes, right.trans == Trans::yes, M, N, K, T(1),
-                        as.data<T>(on) + begin_of(as, i), left.ld, bs.data<T>(on) + begin_of(bs, i),
-                        right.ld, T(0), y.data<T>(on) + i * M * N, N);
+        products.multiply({.transpose_a = left.trans == Trans::yes,
+                           .transpose_b = right.trans == Trans::yes,
+                           .M = M,
+                           .N = N,
+                           .K = K,
+                           .A = as.data<T>(on) + begin_of(as, i),
+                           .lda = left.ld,
+                           .B = bs.data<T>(on) + begin_of(bs, i),
+                           .ldb = right.ld,
+                           .add = false,
+                           .C = y.data<T>(on) + i * M * N,
+                           .ldc = N});
       }
       return;
     }

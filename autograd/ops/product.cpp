@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "autograd/ops/op.h"
-#include "tensor/kernels/gemm.h"
 #include "tensor/kernels/on.h"
 #include "tensor/kernels/round.h"
 
@@ -11,15 +10,31 @@ namespace holdfast::ops {
 
 namespace {
 
+// All of it on one GPU, no axis empty; bias may be undefined.
 void product_on(Device on, Trans ta, const Tensor& a, Trans tb, const Tensor& b, bool add,
-                const Tensor& c) {
+                const Tensor& c, const Tensor& bias) {
   const std::int64_t M = c.size(0), N = c.size(1), K = a.size(ta == Trans::no ? 1 : 0);
   if (ta == Trans::no) count_gemm_rows(M);
-  dispatch(a.dtype(), "product", [&]<class T>() {
-    kernels::on<kernels::Gemm<T>>(on).multiply(ta == Trans::yes, tb == Trans::yes, M, N, K, T{1},
-                                               a.data<T>(on), a.size(1), b.data<T>(on), b.size(1),
-                                               add ? T{1} : T{0}, c.data<T>(on), N);
-  });
+  const auto multiply = [&]<class T>() {
+    using Sum = typename cuda::Product<T>::Sum;
+    cuda::table<cuda::Products<T>>(on.cuda).multiply(
+        {.transpose_a = ta == Trans::yes,
+         .transpose_b = tb == Trans::yes,
+         .M = M,
+         .N = N,
+         .K = K,
+         .A = a.data<T>(on),
+         .lda = a.size(1),
+         .B = b.data<T>(on),
+         .ldb = b.size(1),
+         .add = add,
+         .C = c.data<Sum>(on),
+         .ldc = N,
+         .bias = bias.defined() ? bias.data<Sum>(on) : nullptr,
+         .tf32 = tf32_products()});
+  };
+  if (a.dtype() == DType::bf16) return multiply.template operator()<Bf16>();
+  dispatch(a.dtype(), "product", multiply);
 }
 
 }  // namespace
@@ -27,8 +42,9 @@ void product_on(Device on, Trans ta, const Tensor& a, Trans tb, const Tensor& b,
 void product(Trans ta, const Tensor& a, Trans tb, const Tensor& b, bool add, const Tensor& c) {
   const std::int64_t M = c.size(0), N = c.size(1), K = a.size(ta == Trans::no ? 1 : 0);
   const std::int64_t lda = a.size(1), ldb = b.size(1);
-  if (const Device on = device_of(a, b, c); on.is_cuda() && M > 0 && N > 0 && K > 0)
-    return product_on(on, ta, a, tb, b, add, c);
+  if (c.numel() == 0) return;
+  if (const Device on = device_of(a, b, c); on.is_cuda() && K > 0)
+    return product_on(on, ta, a, tb, b, add, c, {});
   if (a.dtype() == DType::bf16) {
     return gemm(ta, tb, M, N, K, a.data<Bf16>(), lda, b.data<Bf16>(), ldb, add, c.data<float>(), N);
   }
@@ -45,13 +61,25 @@ Tensor product(const Tensor& a, const Tensor& b, Trans tb) {
   return c;
 }
 
+bool product_plus_bias(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& y) {
+  const Device on = device_of(x, weight, bias, y);
+  if (!on.is_cuda() || y.numel() == 0 || x.size(1) == 0 || bias.dtype() != DType::f32 ||
+      !cuda::takes_bias(bias.data<float>(on))) {
+    return false;
+  }
+  product_on(on, Trans::no, x, Trans::yes, weight, false, y, bias);
+  return true;
+}
+
 Tensor to_bf16(const Tensor& x, std::int64_t rows) {
-  const Tensor y = Tensor::empty({rows, x.size(1)}, DType::bf16);
-  const auto* from = x.data<float>();
-  auto* to = y.data<Bf16>();
-  std::fill(to + x.numel(), to + y.numel(), Bf16());
-  parallel_for(x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
-    kernels::best<kernels::Round>().to_bf16(from + begin, end - begin, to + begin);
+  const Device on = x.device();
+  const Tensor y = Tensor::empty({rows, x.size(1)}, DType::bf16, on);
+  if (y.numel() > x.numel())
+    std::fill(y.data<Bf16>() + x.numel(), y.data<Bf16>() + y.numel(), Bf16());
+  const auto* from = x.data<float>(on);
+  auto* to = y.data<Bf16>(on);
+  kernels::over(on, x.numel(), kGrain, [&](std::int64_t begin, std::int64_t end) {
+    kernels::on<kernels::Round>(on).to_bf16(from + begin, end - begin, to + begin);
   });
   return y;
 }

@@ -45,7 +45,8 @@ struct Launcher {
 }  // namespace
 
 const Tables& device_tables() {
-  static const Tables tables = make_tables<Launcher>(device_gemm<float>(), device_gemm<double>());
+  static const Tables tables = make_tables<Launcher>(
+      device_products<float>(), device_products<double>(), device_products<Bf16>());
   return tables;
 }
 

@@ -5,18 +5,51 @@
 
 #include <cstdint>
 #include <tuple>
+#include <type_traits>
 
 #include "base/hash.h"
+#include "tensor/dtype.h"
 #include "tensor/kernels/activation.h"
 #include "tensor/kernels/dropout.h"
 #include "tensor/kernels/elementwise.h"
 #include "tensor/kernels/embedding_sum.h"
-#include "tensor/kernels/gemm.h"
 #include "tensor/kernels/layer_norm.h"
+#include "tensor/kernels/round.h"
 #include "tensor/kernels/softmax.h"
 #include "tensor/kernels/update.h"
 
 namespace holdfast::cuda {
+
+/// C = op(A) op(B), or C += op(A) op(B) if `add`, plus the bias. op(A) (M,K), op(B) (K,N), C (M,N),
+/// row-major; op is the transpose of what is stored if so said; M, N and K are at least 1. T is
+/// float, double or Bf16, whose products and sums are f32.
+template <class T>
+struct Product {
+  using Sum = std::conditional_t<std::is_same_v<T, Bf16>, float, T>;
+
+  bool transpose_a, transpose_b;
+  std::int64_t M, N, K;
+  const T* A;
+  std::int64_t lda;  // elements from row to row, as stored
+  const T* B;
+  std::int64_t ldb;
+  bool add;
+  Sum* C;
+  std::int64_t ldc;
+  const Sum* bias = nullptr;  // (N) for every row, where takes_bias() says so; null: none
+  bool tf32 = false;          // operands of f32 are rounded to TF32, 10 bits of fraction
+};
+
+template <class T>
+struct Products {
+  void (*multiply)(const Product<T>& product);
+};
+/// Whether a product adds this bias itself: cuBLASLt does not for f64, and reads 16 bytes at a
+/// time.
+template <class T>
+bool takes_bias(const T* bias) {
+  return std::is_same_v<T, float> && reinterpret_cast<std::uintptr_t>(bias) % 16 == 0;
+}
 
 template <class T>
 struct Sums {
@@ -143,9 +176,10 @@ using Tables =
                kernels::Activations<float>, kernels::Activations<double>, kernels::Dropout<float>,
                kernels::Dropout<double>, kernels::LayerNorm<float>, kernels::LayerNorm<double>,
                kernels::EmbeddingSum<float>, kernels::EmbeddingSum<double>, kernels::Softmax<float>,
-               kernels::Softmax<double>, kernels::Gemm<float>, kernels::Gemm<double>, Sums<float>,
-               Sums<double>, Lookup<float>, Lookup<double>, AttentionOfBatch<float>,
-               AttentionOfBatch<double>, CrossEntropy<float>, CrossEntropy<double>,
-               UpdateAll<float>, UpdateAll<double>, PerSample<float>, PerSample<double>>;
+               kernels::Softmax<double>, kernels::Round, Products<float>, Products<double>,
+               Products<Bf16>, Sums<float>, Sums<double>, Lookup<float>, Lookup<double>,
+               AttentionOfBatch<float>, AttentionOfBatch<double>, CrossEntropy<float>,
+               CrossEntropy<double>, UpdateAll<float>, UpdateAll<double>, PerSample<float>,
+               PerSample<double>>;
 
 }  // namespace holdfast::cuda

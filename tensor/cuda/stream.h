@@ -20,7 +20,7 @@ void asked(const char* what);
 const Tables& device_tables();
 /// Products (cublas.cu).
 template <class T>
-kernels::Gemm<T> device_gemm();
+Products<T> device_products();
 /// Why there are no products; empty: there are.
 std::string missing_for_gemm();
 /// "cuBLASLt 13.0.2"

@@ -14,22 +14,22 @@
 #include "tensor/cuda/lookup.h"
 #include "tensor/cuda/operations.h"
 #include "tensor/cuda/per_sample.h"
+#include "tensor/cuda/round.h"
 #include "tensor/cuda/softmax.h"
 #include "tensor/cuda/sums.h"
 #include "tensor/cuda/update.h"
 
 namespace holdfast::cuda {
 
-/// The operations of one element type, of which products are a library's.
+/// The operations of one element type.
 template <class Launcher, class T>
-void fill_tables(const kernels::Gemm<T>& gemm, Tables& tables) {
+void fill_tables(Tables& tables) {
   std::get<kernels::Elementwise<T>>(tables) = elementwise<Launcher, T>;
   std::get<kernels::Activations<T>>(tables) = activations<Launcher, T>;
   std::get<kernels::Dropout<T>>(tables) = dropout<Launcher, T>;
   std::get<kernels::LayerNorm<T>>(tables) = layer_norm<Launcher, T>;
   std::get<kernels::EmbeddingSum<T>>(tables) = embedding_sum<Launcher, T>;
   std::get<kernels::Softmax<T>>(tables) = softmax<Launcher, T>;
-  std::get<kernels::Gemm<T>>(tables) = gemm;
   std::get<Sums<T>>(tables) = sums<Launcher, T>;
   std::get<Lookup<T>>(tables) = lookup<Launcher, T>;
   std::get<AttentionOfBatch<T>>(tables) = attention<Launcher, T>;
@@ -38,11 +38,17 @@ void fill_tables(const kernels::Gemm<T>& gemm, Tables& tables) {
   std::get<PerSample<T>>(tables) = per_sample<Launcher, T>;
 }
 
+/// All of them; products are a library's.
 template <class Launcher>
-Tables make_tables(const kernels::Gemm<float>& f32, const kernels::Gemm<double>& f64) {
+Tables make_tables(const Products<float>& f32, const Products<double>& f64,
+                   const Products<Bf16>& bf16) {
   Tables tables;
-  fill_tables<Launcher>(f32, tables);
-  fill_tables<Launcher>(f64, tables);
+  fill_tables<Launcher, float>(tables);
+  fill_tables<Launcher, double>(tables);
+  std::get<kernels::Round>(tables) = rounding<Launcher>;
+  std::get<Products<float>>(tables) = f32;
+  std::get<Products<double>>(tables) = f64;
+  std::get<Products<Bf16>>(tables) = bf16;
   std::get<Hash>(tables) = hash<Launcher>;
   return tables;
 }

@@ -3,6 +3,7 @@
 #include "audit/reference/instruction_sets.h"
 #include "autograd/ops/product.h"
 #include "tests/autograd/fused_twins.h"
+#include "tests/autograd/rounded_linear.h"
 #include "tests/reference/expect_error.h"
 
 namespace holdfast {
@@ -15,36 +16,11 @@ class Bf16Linear : public testing::Test {
   }
 };
 
-// Like those of a trained layer.
-std::vector<Tensor> inputs_of(std::int64_t N, std::int64_t I, std::int64_t O) {
-  return converted({random_tensor({N, I}, 1), random_tensor({O, I}, 2, 0.1), random_tensor({O}, 3)},
-                   DType::f32);
-}
+Operation in_bf16(Activation activation) { return linear_within<Bf16Products>(activation); }
+Operation in_f32(Activation activation) { return linear_within<Bf16Products>(activation, false); }
 
-Operation in_bf16(Activation activation) {
-  return [activation](const std::vector<Var>& v) {
-    const Bf16Products scope(true);
-    return linear(v[0], v[1], v[2], activation);
-  };
-}
-
-Operation in_f32(Activation activation) {
-  return [activation](const std::vector<Var>& v) { return linear(v[0], v[1], v[2], activation); };
-}
-
-Tensor nearest(const Tensor& x) {
-  std::vector<double> values = x.to_vector();
-  for (double& value : values) value = reference::nearest_bf16(value);
-  return Tensor::from(values, x.shape());
-}
-
-// y = R(x) R(W)^T + b, dx = R(dout) R(W), dW = R(dout)^T R(x), db = sum of dout, R: rounding.
 std::vector<Tensor> expected_of(const std::vector<Tensor>& inputs) {
-  const Var x(nearest(inputs[0])), w(nearest(inputs[1])), b(inputs[2].to(DType::f64));
-  const Tensor dout = random_tensor({inputs[0].size(0), inputs[1].size(0)}, 99).to(DType::f32);
-  const Var delta(nearest(dout));
-  return {add(matmul(x, transpose(w, 0, 1)), b).value(), matmul(delta, w).value(),
-          matmul(transpose(delta, 0, 1), x).value(), sum(Var(dout.to(DType::f64)), 0).value()};
+  return linear_of_rounded(inputs, reference::nearest_bf16);
 }
 
 TEST_F(Bf16Linear, EqualsDoubleFromTheRoundedOperands) {
@@ -55,7 +31,7 @@ TEST_F(Bf16Linear, EqualsDoubleFromTheRoundedOperands) {
                                 {40, 96, 700},
                                 {517, 130, 67}}) {
     SCOPED_TRACE(testing::Message() << N << ' ' << I << ' ' << O);
-    const std::vector<Tensor> inputs = inputs_of(N, I, O);
+    const std::vector<Tensor> inputs = linear_inputs(N, I, O);
     expect_close(run(in_bf16(Activation::none), inputs), expected_of(inputs), 2e-6);
   }
 }
@@ -63,7 +39,7 @@ TEST_F(Bf16Linear, EqualsDoubleFromTheRoundedOperands) {
 TEST_F(Bf16Linear, IsCloseToFloat) {
   for (const Activation activation :
        {Activation::gelu_erf, Activation::gelu_tanh, Activation::tanh}) {
-    const std::vector<Tensor> inputs = inputs_of(300, 384, 200);
+    const std::vector<Tensor> inputs = linear_inputs(300, 384, 200);
     const std::vector<Tensor> rounded = run(in_bf16(activation), inputs);
     const std::vector<Tensor> exact = run(in_f32(activation), inputs);
     expect_close(rounded, exact, 1e-2);
@@ -72,7 +48,7 @@ TEST_F(Bf16Linear, IsCloseToFloat) {
 }
 
 TEST_F(Bf16Linear, TakesOperandsThatAreNoParameters) {
-  const std::vector<Tensor> inputs = inputs_of(33, 48, 17);
+  const std::vector<Tensor> inputs = linear_inputs(33, 48, 17);
   const std::vector<Tensor> found = run(
       [](const std::vector<Var>& v) {
         const Bf16Products scope(true);
@@ -83,7 +59,7 @@ TEST_F(Bf16Linear, TakesOperandsThatAreNoParameters) {
 }
 
 TEST_F(Bf16Linear, AddsToAGradientThatIsThere) {
-  const std::vector<Tensor> inputs = inputs_of(33, 48, 17);
+  const std::vector<Tensor> inputs = linear_inputs(33, 48, 17);
   std::vector<Tensor> twice = run(
       [](const std::vector<Var>& v) {
         const Bf16Products scope(true);
@@ -96,7 +72,7 @@ TEST_F(Bf16Linear, AddsToAGradientThatIsThere) {
 }
 
 TEST_F(Bf16Linear, KeepsItsPrecisionWhereverItsGradientIsAskedFor) {
-  const std::vector<Tensor> inputs = inputs_of(33, 48, 17);
+  const std::vector<Tensor> inputs = linear_inputs(33, 48, 17);
   Parameter weight{.name = "w", .value = inputs[1], .grad = Tensor::zeros({17, 48}, DType::f32)};
   Var y;
   {
@@ -108,7 +84,7 @@ TEST_F(Bf16Linear, KeepsItsPrecisionWhereverItsGradientIsAskedFor) {
 }
 
 TEST_F(Bf16Linear, IsOfItsScopeAlone) {
-  const std::vector<Tensor> inputs = inputs_of(33, 48, 17);
+  const std::vector<Tensor> inputs = linear_inputs(33, 48, 17);
   const auto value = [&] {
     return linear(Var(inputs[0]), Var(inputs[1]), Var(inputs[2])).value().to_vector();
   };
@@ -126,7 +102,7 @@ TEST_F(Bf16Linear, IsOfItsScopeAlone) {
 }
 
 TEST_F(Bf16Linear, LeavesDoubleAlone) {
-  const std::vector<Tensor> inputs = converted(inputs_of(33, 48, 17), DType::f64);
+  const std::vector<Tensor> inputs = converted(linear_inputs(33, 48, 17), DType::f64);
   const std::vector<Tensor> rounded = run(in_bf16(Activation::tanh), inputs);
   const std::vector<Tensor> exact = run(in_f32(Activation::tanh), inputs);
   for (std::size_t i = 0; i < exact.size(); ++i)
@@ -135,7 +111,7 @@ TEST_F(Bf16Linear, LeavesDoubleAlone) {
 
 TEST_F(Bf16Linear, HasTheSameBitsForAnyNumberOfThreads) {
   const reference::KeepMachine keep;
-  const std::vector<Tensor> inputs = inputs_of(517, 130, 300);
+  const std::vector<Tensor> inputs = linear_inputs(517, 130, 300);
   set_thread_count(1);
   const std::vector<Tensor> one = run(in_bf16(Activation::gelu_erf), inputs);
   for (const int threads : {2, 3, 4}) {
@@ -149,7 +125,7 @@ TEST_F(Bf16Linear, HasTheSameBitsForAnyNumberOfThreads) {
 
 // Whatever the number of rows: it is rounded up to whole sixteens within.
 TEST_F(Bf16Linear, TellsNothingOfTheRowsBesideARow) {
-  const std::vector<Tensor> inputs = inputs_of(40, 48, 17);
+  const std::vector<Tensor> inputs = linear_inputs(40, 48, 17);
   const Bf16Products scope(true);
   const auto first = [&](std::int64_t rows) {
     return linear(Var(inputs[0].slice(0, 0, rows)), Var(inputs[1]), Var(inputs[2]))
@@ -162,7 +138,7 @@ TEST_F(Bf16Linear, TellsNothingOfTheRowsBesideARow) {
 }
 
 TEST_F(Bf16Linear, AnEmptyBatchHasAnEmptyResultAndZeroGradients) {
-  const std::vector<Tensor> results = run(in_bf16(Activation::gelu_erf), inputs_of(0, 4, 3));
+  const std::vector<Tensor> results = run(in_bf16(Activation::gelu_erf), linear_inputs(0, 4, 3));
   EXPECT_EQ(results[0].shape(), Shape({0, 3}));
   EXPECT_EQ(results[2].to_vector(), std::vector<double>(12, 0.0));
   EXPECT_EQ(results[3].to_vector(), std::vector<double>(3, 0.0));

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "audit/reference/instruction_sets.h"
 #include "audit/reference/twins.h"
+#include "tensor/blas.h"
 #include "tests/cuda/on_simulation.h"
 #include "tests/reference/expect_error.h"
 #include "tests/train/run_fixture.h"
@@ -69,6 +71,51 @@ TEST_P(RunOnDevice, InFloatEqualsTheCpusInDoubleToFloatsAccuracy) {
   ASSERT_EQ(found.ledger.size(), expected.ledger.size());
   for (std::size_t i = 0; i < found.ledger.size(); ++i)
     EXPECT_NEAR(found.ledger[i].loss, expected.ledger[i].loss, 1e-4) << i;
+}
+
+double largest_difference(const RunResult& a, const RunResult& b) {
+  double largest = a.ledger.size() == b.ledger.size() ? 0 : 1e9;
+  for (std::size_t i = 0; i < a.ledger.size() && i < b.ledger.size(); ++i)
+    largest = std::max(largest, std::abs(a.ledger[i].loss - b.ledger[i].loss));
+  return largest;
+}
+
+// Steps multiply in bf16, importance and evaluation in f32; no instruction of the CPU's is needed.
+TEST_P(RunOnDevice, InBf16EqualsTheCpusToItsAccuracy) {
+  const reference::KeepMachine keep;
+  const RunFixture files;
+  const RunResult exact = run_recipe(recipe_of(files, "cpu", DType::f64, Device()));
+  const RunResult single = run_recipe(recipe_of(files, "single", DType::f32, {0}));
+  set_isa(Isa::baseline);
+  const RunResult found = run_recipe(recipe_of(files, "gpu", DType::bf16, {0}));
+  EXPECT_EQ(found.mean_fisher, single.mean_fisher);
+  EXPECT_EQ(found.tasks[0].before->loss, single.tasks[0].before->loss);
+  EXPECT_LE(largest_difference(found, exact), 5e-3);
+  EXPECT_GT(largest_difference(found, exact), 1e-4);
+}
+
+TEST_P(RunOnDevice, InBf16EqualsTheCpusInBf16) {
+  if (!missing_for_bf16().empty()) GTEST_SKIP() << missing_for_bf16();
+  const RunFixture files;
+  const RunResult expected = run_recipe(recipe_of(files, "cpu", DType::bf16, Device()));
+  const RunResult found = run_recipe(recipe_of(files, "gpu", DType::bf16, {0}));
+  const StepRecord &first = found.ledger[0], &wanted = expected.ledger[0];
+  EXPECT_NEAR(first.loss, wanted.loss, 1e-6);
+  EXPECT_NEAR(first.grad_norm, wanted.grad_norm, 1e-5 * wanted.grad_norm);
+  EXPECT_LE(largest_difference(found, expected), 6e-4);  // Adam enlarges what rounding differs by
+}
+
+TEST_P(RunOnDevice, InTf32LiesBetweenFloatAndBf16) {
+  const RunFixture files;
+  const RunResult exact = run_recipe(recipe_of(files, "cpu", DType::f64, Device()));
+  Recipe recipe = recipe_of(files, "gpu", DType::f32, {0});
+  recipe.tf32 = true;
+  const RunResult found = run_recipe(recipe);
+  EXPECT_LE(largest_difference(found, exact), 5e-4);
+  EXPECT_GT(largest_difference(found, exact), 1e-5);
+  const std::string ledger = file_text(files.path("gpu") / "ledger.jsonl");
+  EXPECT_NE(ledger.find("\"precision\":\"tf32\""), std::string::npos);
+  EXPECT_TRUE(verify_run(files.path("gpu"), {}, {}).equal());
 }
 
 TEST_P(RunOnDevice, IsRecordedAndCanBeExecutedAgainToTheSameBits) {

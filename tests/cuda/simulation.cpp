@@ -8,12 +8,15 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "tensor/cuda/tables.h"
 #include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/gemm.h"
+#include "tests/reference/tf32.h"
 
 namespace holdfast::cuda {
 namespace {
@@ -160,14 +163,41 @@ struct Launcher {
   }
 };
 
+// What a product reads: `rows` rows of `columns` as stored, in the type of its sums.
 template <class T>
-constexpr kernels::Gemm<T> kGemm{[](bool ta, bool tb, std::int64_t M, std::int64_t N,
-                                    std::int64_t K, T alpha, const T* A, std::int64_t lda,
-                                    const T* B, std::int64_t ldb, T beta, T* C, std::int64_t ldc) {
-  stream(selected).push([=] {
-    kernels::portable::table<kernels::Gemm<T>>().multiply(ta, tb, M, N, K, alpha, A, lda, B, ldb,
-                                                          beta, C, ldc);
-  });
+std::vector<typename Product<T>::Sum> operand(const T* x, std::int64_t rows, std::int64_t columns,
+                                              std::int64_t ld, bool tf32) {
+  using Sum = typename Product<T>::Sum;
+  std::vector<Sum> y(static_cast<std::size_t>((rows - 1) * ld + columns));
+  std::transform(x, x + y.size(), y.begin(), [&](T value) { return static_cast<Sum>(value); });
+  if constexpr (std::is_same_v<T, float>) {
+    if (tf32) std::ranges::transform(y, y.begin(), nearest_tf32);
+  }
+  return y;
+}
+
+template <class T>
+void multiply_now(const Product<T>& p) {
+  using Sum = typename Product<T>::Sum;
+  const std::vector<Sum> a = operand(p.A, p.transpose_a ? p.K : p.M, p.transpose_a ? p.M : p.K,
+                                     p.lda, p.tf32),
+                         b = operand(p.B, p.transpose_b ? p.N : p.K, p.transpose_b ? p.K : p.N,
+                                     p.ldb, p.tf32);
+  kernels::portable::table<kernels::Gemm<Sum>>().multiply(
+      p.transpose_a, p.transpose_b, p.M, p.N, p.K, Sum{1}, a.data(), p.lda, b.data(), p.ldb,
+      p.add ? Sum{1} : Sum{0}, p.C, p.ldc);
+  for (std::int64_t m = 0; m < p.M && p.bias != nullptr; ++m) {
+    for (std::int64_t n = 0; n < p.N; ++n) p.C[m * p.ldc + n] += p.bias[n];
+  }
+}
+
+template <class T>
+constexpr Products<T> kProducts{[](const Product<T>& product) {
+  if (product.M < 1 || product.N < 1 || product.K < 1 ||
+      (product.bias != nullptr && !takes_bias(product.bias))) {
+    throw std::logic_error("a product that is none for a GPU");
+  }
+  stream(selected).push([product] { multiply_now(product); });
 }};
 
 // NaN, whatever is read as f32 or f64: nothing may depend on it.
@@ -196,7 +226,8 @@ const Runtime& simulation(int team_size) {
     wait(1);
     team.threads = std::make_unique<Threads>(team_size);
   }
-  static const Tables tables = make_tables<Launcher>(kGemm<float>, kGemm<double>);
+  static const Tables tables =
+      make_tables<Launcher>(kProducts<float>, kProducts<double>, kProducts<Bf16>);
   static const Runtime runtime{
       .missing = [] { return std::string(); },
       .device_count = [] { return 2; },

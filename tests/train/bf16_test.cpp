@@ -1,5 +1,5 @@
 // A run with products in bf16: refused where the CPU cannot, near f32's where it can, and f32 in
-// all that is measured and kept.
+// all that is measured and kept. Those of a GPU are in tests/cuda/run_test.cpp.
 #include <gtest/gtest.h>
 
 #include "audit/reference/instruction_sets.h"
@@ -28,6 +28,17 @@ TEST(Bf16Recipe, IsRefusedWithoutTheInstructions) {
     }
     EXPECT_FALSE(std::filesystem::exists(files.path("out")));
   }
+}
+
+TEST(Tf32Recipe, IsRefusedOnTheCpu) {
+  const RunFixture files;
+  Recipe recipe = files.plain();
+  recipe.tf32 = true;
+  for (const auto& call : {run_recipe, check_recipe}) {
+    expect_error<Refused>("tf32", "precision = \"tf32\" needs a GPU: take precision = \"f32\"",
+                          [&] { call(recipe, {}); });
+  }
+  EXPECT_FALSE(std::filesystem::exists(files.path("out")));
 }
 
 class Bf16Run : public testing::Test {

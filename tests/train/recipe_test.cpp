@@ -60,7 +60,8 @@ TEST(Recipe, WritesWhatParsesBackToTheSame) {
       "[evaluation]\nevery = 9\ngate = \"paired\"\n";
   const std::string adapter = kSmall + "[adapter]\nkind = \"lora\"\nrank = 4\n";
   const std::string brief = "precision = \"bf16\"\n" + kSmall;
-  for (const std::string& text : {kSmall, all, adapter, brief}) {
+  const std::string tf32 = "precision = \"tf32\"\ndevice = \"cuda\"\n" + kSmall;
+  for (const std::string& text : {kSmall, all, adapter, brief, tf32}) {
     const std::string once = to_toml(parse(text)).dump();
     EXPECT_EQ(to_toml(parse(once)).dump(), once);
   }
@@ -68,6 +69,18 @@ TEST(Recipe, WritesWhatParsesBackToTheSame) {
   EXPECT_EQ(parse(brief).precision, DType::bf16);
   EXPECT_EQ(parse(brief).storage(), DType::f32);
   EXPECT_NE(recipe_hash(parse(brief)), recipe_hash(parse(kSmall)));
+}
+
+TEST(Recipe, KnowsProductsOfAGpu) {
+  const std::string there = "device = \"cuda\"\n" + kSmall;
+  const Recipe tf32 = parse("precision = \"tf32\"\n" + there);
+  EXPECT_TRUE(tf32.tf32);
+  EXPECT_EQ(tf32.precision_name(), "tf32");
+  EXPECT_EQ(tf32.precision, DType::f32);
+  EXPECT_EQ(tf32.storage(), DType::f32);
+  EXPECT_NE(recipe_hash(tf32), recipe_hash(parse(there)));
+  EXPECT_FALSE(parse(there).tf32);
+  EXPECT_EQ(parse("precision = \"bf16\"\n" + there).precision_name(), "bf16");
 }
 
 TEST(Recipe, HashTellsComputationsApart) {
@@ -196,8 +209,8 @@ TEST(Recipe, RefusesWhatIsMissing) {
            {"portable cuda",
             "model = \"m\"\noutput = \"o\"\nnumerics = \"portable\"\ndevice = \"cuda\"\n",
             "device cannot be a GPU with numerics"},
-           {"bf16 cuda", "model = \"m\"\noutput = \"o\"\nprecision = \"bf16\"\ndevice = \"cuda\"\n",
-            "device cannot be a GPU with precision"},
+           {"tf32 cpu", "model = \"m\"\noutput = \"o\"\nprecision = \"tf32\"\n",
+            "recipe.toml:3:1: precision cannot be \"tf32\" on the CPU: take \"f32\", or device"},
            {"portable bf16",
             "model = \"m\"\noutput = \"o\"\nprecision = \"bf16\"\nnumerics = \"portable\"\n",
             "numerics cannot be \"portable\" with precision = \"bf16\""},
