@@ -37,10 +37,10 @@ void require_device(Device device) {
   if (runtime == nullptr) {
     throw std::runtime_error(wanted +
                              "this build has no CUDA: build with -DHOLDFAST_CUDA=ON (make cuda), "
-                             "or take device = \"cpu\"");
+                             "or take the device \"cpu\"");
   }
   const std::string missing = runtime->missing();
-  if (!missing.empty()) throw std::runtime_error(wanted + missing + ": take device = \"cpu\"");
+  if (!missing.empty()) throw std::runtime_error(wanted + missing + ": take the device \"cpu\"");
   if (const int count = runtime->device_count(); device.cuda >= count) {
     throw std::runtime_error(wanted + "this machine has " + std::to_string(count) +
                              (count == 1 ? " GPU" : " GPUs") + ", numbered from 0");
