@@ -87,7 +87,7 @@ TEST_F(DeviceOption, TheCpuIsTheDefault) {
   const Outcome expected = holdfast(evaluate, {"--json"});
   ASSERT_EQ(expected.status, 0) << expected.err;
   EXPECT_EQ(holdfast(evaluate, {"--json", "--device", "cpu"}).out, expected.out);
-  EXPECT_NE(holdfast({"evaluate", "--help"}).out.find("[cpu]"), std::string::npos);
+  EXPECT_NE(holdfast({"evaluate", "--help"}).out.find("--device TEXT=cpu "), std::string::npos);
 }
 
 // "cpu", and after it what CUDA finds, in a build that has it.
