@@ -77,6 +77,27 @@ TEST_F(DeviceOption, ThatIsNotThereIsRefusedBeforeAnythingIsRead) {
   }
 }
 
+// The key of a recipe, which these commands take with --set.
+TEST_F(DeviceOption, AsAKeyOfARecipeIsRefusedInItsWords) {
+  const auto refused = [](const std::string& device, const Arguments& more,
+                          const std::string& says) {
+    Arguments arguments = {"--set", "device=" + device};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const Outcome outcome =
+        holdfast({"train", "recipe.toml", "--quiet", "--output", "out"}, arguments);
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_EQ(lines_of(outcome.err).size(), 1u) << outcome.err;
+    EXPECT_NE(outcome.err.find(says), std::string::npos) << outcome.err;
+    EXPECT_FALSE(std::filesystem::exists(folder_->path() / "out"));
+  };
+  refused("gpu", {}, "device must be \"cpu\", \"cuda\" or \"cuda:N\"");
+  refused("1", {}, "device must be a string");
+  refused("cuda", {"--set", "numerics=portable"},
+          "device cannot be a GPU with numerics = \"portable\": its bits are its own");
+  refused("cuda:99", {"--dry-run"}, "device \"cuda:99\": ");
+  refused("cuda:99", {"--resume"}, "device \"cuda:99\": ");
+}
+
 TEST_F(DeviceOption, IsRefusedWhereNothingIsComputedByAModel) {
   expect_refused({"select", "--old", "old.csv", "--new", "new.csv", "--count", "4", "-o", "out"},
                  {"--device", "cuda"}, "--device: tfidf computes with no model; herding does");
