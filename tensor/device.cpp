@@ -3,6 +3,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "tensor/cpu.h"
 #include "tensor/cuda/runtime.h"
 
 namespace holdfast {
@@ -33,6 +34,11 @@ Device parse_device(std::string_view name) {
 void require_device(Device device) {
   if (!device.is_cuda()) return;
   const std::string wanted = "device \"" + name_of(device) + "\": ";
+  if (is_portable(isa())) {
+    throw std::runtime_error(wanted +
+                             "portable numerics are the CPU's: unset HOLDFAST_ISA, or take the "
+                             "device \"cpu\"");
+  }
   const cuda::Runtime* runtime = cuda::runtime();
   if (runtime == nullptr) {
     throw std::runtime_error(wanted +

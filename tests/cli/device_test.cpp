@@ -103,6 +103,17 @@ TEST_F(DeviceOption, IsRefusedWhereNothingIsComputedByAModel) {
                  {"--device", "cuda"}, "--device: tfidf computes with no model; herding does");
 }
 
+TEST_F(DeviceOption, IsRefusedInPortableNumerics) {
+  const Outcome outcome = run(folder_->path(),
+                              {"HOLDFAST_ISA=portable", HOLDFAST_BINARY, "evaluate", "--model",
+                               "runs/old/model", "--data", "old.csv", "--device", "cuda"},
+                              "", "/usr/bin/env");
+  EXPECT_EQ(outcome.status, 2);
+  EXPECT_EQ(outcome.err,
+            "holdfast: device \"cuda:0\": portable numerics are the CPU's: unset HOLDFAST_ISA, or "
+            "take the device \"cpu\"\n");
+}
+
 TEST_F(DeviceOption, TheCpuIsTheDefault) {
   const Arguments evaluate = commands().front();
   const Outcome expected = holdfast(evaluate, {"--json"});

@@ -13,6 +13,7 @@
 #include "audit/reference/tiny_classifier.h"
 #include "audit/reference/twins.h"
 #include "base/parallel.h"
+#include "tensor/cpu.h"
 #include "tests/cuda/on_simulation.h"
 #include "tests/reference/expect_error.h"
 #include "tests/reference/temporary_folder.h"
@@ -316,6 +317,32 @@ TEST_P(MixedDevices, TheCurrentDeviceComesBackWhateverIsThrown) {
   EXPECT_EQ(current_device(), kFirst);
   EXPECT_THROW(OnDevice({99}), std::runtime_error);
   EXPECT_EQ(current_device(), kFirst);
+}
+
+TEST_P(MixedDevices, PortableNumericsAreTheCpus) {
+  const PortableNumerics portable(true);
+  expect_error<std::runtime_error>("portable", "device \"cuda:0\": portable numerics are the CPU's",
+                                   [] { OnDevice({0}); });
+  const OnDevice cpu{Device()};
+  EXPECT_EQ(current_device(), kCpu);
+}
+
+// Two threads of a program that share a GPU, each with models of its own.
+TEST_P(MixedDevices, ThreadsShareADevice) {
+  const std::vector<Sample> samples = texts(6, 3);
+  const auto answers = [&](Device device) {
+    const OnDevice scope(device);
+    Model model = tiny_model(DType::f64);
+    return probabilities(model, *model.head("news"), samples, {}, 12);
+  };
+  const std::vector<double> expected = answers(kFirst);
+  std::array<std::vector<double>, 3> found;
+  std::vector<std::thread> threads;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    threads.emplace_back([&, i] { found[i] = answers(i == 2 ? kSecond : kFirst); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::vector<double>& each : found) EXPECT_EQ(each, expected);
 }
 
 TEST_P(MixedDevices, AnotherThreadIsOnTheCpuAndReadsWhatIsAskedFor) {

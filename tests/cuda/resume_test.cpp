@@ -2,6 +2,7 @@
 // device, or where there is none.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -71,6 +72,23 @@ TEST_P(ResumeOnDevice, GoesOnWithEveryMeasure) {
     c.change(recipe);
     expect_same_after(files, recipe, {{"train", 5}}, c.name);
   }
+}
+
+TEST_P(ResumeOnDevice, AnInterruptedRunGoesOnFromItsLastStep) {
+  const RunFixture files;
+  Recipe whole = on_device(files);
+  whole.output = files.path("whole");
+  run_recipe(whole);
+  const Recipe recipe = on_device(files);
+  std::atomic<bool> stop = false;
+  Hooks hooks;
+  hooks.stop = &stop;
+  hooks.progress = [&](const Progress& now) { stop = now.phase == "train" && now.done == 4; };
+  const RunResult first = run_recipe(recipe, hooks);
+  EXPECT_TRUE(first.interrupted);
+  EXPECT_EQ(first.steps, 4);
+  EXPECT_EQ(resume_recipe(recipe).steps, 10);
+  EXPECT_EQ(lines_of(recipe.output), lines_of(whole.output));
 }
 
 TEST_P(ResumeOnDevice, TheWholeIsExecutedAgainByVerify) {
