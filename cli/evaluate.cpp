@@ -18,7 +18,7 @@ namespace holdfast::cli {
 namespace {
 
 struct Options {
-  std::string model, task, file;
+  std::string model, task, file, device = "cpu";
   DataRecipe data;
 };
 
@@ -43,6 +43,7 @@ void print_evaluation(const Evaluation& result) {
 }
 
 int run(Options& options, const Common& common) {
+  const OnDevice device(parse_device(options.device));
   LoadedModel loaded = load_model(options.model, common);
   const Head& head = head_of(loaded.model, options.task);
   options.data.name = options.task.empty() ? head.task : options.task;
@@ -77,6 +78,7 @@ Command add_evaluate(CLI::App& app, Common& common) {
   sub->add_option("--max-length", options->data.max_length,
                   "Cut texts to so many tokens; 0: what the model can")
       ->check(whole_number(0));
+  add_device_option(*sub, options->device);
   add_column_options(*sub, options->data);
   return {sub, [options, &common] { return run(*options, common); }};
 }

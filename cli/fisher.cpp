@@ -21,7 +21,7 @@ namespace holdfast::cli {
 namespace {
 
 struct Options {
-  std::string model, task, file, output, kind = "true";
+  std::string model, task, file, output, kind = "true", device = "cpu";
   std::int64_t samples = 1000, seed = 7, batch = 32;
   bool explain = false;
   DataRecipe data;
@@ -86,6 +86,7 @@ int run(Options& options, const Common& common) {
        {std::pair{options.model, "--model"}, {options.file, "--data"}, {options.output, "-o"}})
     if (value.empty())
       throw std::runtime_error(fmt::format("{} is required; see `holdfast fisher --help`", name));
+  const OnDevice device(parse_device(options.device));
   check_output_file(options.output, {options.model, options.file});
   LoadedModel loaded = load_model(options.model, common);
   const Head& head = head_of(loaded.model, options.task);
@@ -141,6 +142,7 @@ Command add_fisher(CLI::App& app, Common& common) {
                   "Cut texts to so many tokens; 0: what the model can")
       ->check(whole_number(0));
   sub->add_option("-o,--output", options->output, "safetensors file to write");
+  add_device_option(*sub, options->device);
   add_column_options(*sub, options->data);
   return {sub, [options, &common] { return run(*options, common); }};
 }

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "cli/progress.h"
+#include "cli/usage.h"
 #include "train/heads.h"
 
 namespace holdfast::cli {
@@ -112,6 +113,12 @@ std::int64_t length_for(const Model& model, std::int64_t max_length) {
     throw std::runtime_error(
         fmt::format("--max-length {}: the model takes {} tokens at most", max_length, most));
   return max_length == 0 ? most : max_length;
+}
+
+void add_device_option(CLI::App& sub, std::string& device) {
+  sub.add_option("--device", device, "Where it computes: cpu, cuda (the first GPU) or cuda:N")
+      ->check(device_name())
+      ->capture_default_str();
 }
 
 void add_column_options(CLI::App& sub, DataRecipe& data) {

@@ -23,11 +23,11 @@ struct LoadedModel {
 /// it.
 void check_model_folder(const std::string& directory);
 
-/// Loads both; what was noticed goes to standard error unless quiet. Throws std::runtime_error when
-/// the tokenizer has more tokens than the model.
+/// Loads both, the model onto the current device; what was noticed goes to standard error unless
+/// quiet. Throws std::runtime_error when the tokenizer has more tokens than the model.
 LoadedModel load_model(const std::string& directory, const Common& common,
                        DType dtype = DType::f32);
-/// The same with Model::map.
+/// The same with Model::map, in the CPU's memory.
 LoadedModel map_model(const std::string& directory, const Common& common);
 
 /// The head of `task`, or the only one when `task` is empty. Throws std::runtime_error that lists
@@ -37,6 +37,9 @@ const Head& head_of(const Model& model, const std::string& task);
 /// What `max_length` of the command line means for this model: 0 is as long as it can.
 /// Throws std::runtime_error when that is more than the model can.
 std::int64_t length_for(const Model& model, std::int64_t max_length);
+
+/// Adds --device: where the command computes (`device`, "cpu" unless given), as in a recipe.
+void add_device_option(CLI::App& sub, std::string& device);
 
 /// Adds --text-column, --label-column, --pair-column, --no-header, --invalid-utf8.
 void add_column_options(CLI::App& sub, DataRecipe& data);

@@ -21,7 +21,7 @@ namespace holdfast::cli {
 namespace {
 
 struct Options {
-  std::string method, base, task, output;
+  std::string method, base, task, output, device = "cpu";
   std::vector<std::string> models, importance;
   std::vector<double> weights;
   std::optional<double> density, scale, floor;
@@ -217,6 +217,7 @@ std::string to_text(const Options& options, const Plan& plan, const MergedModel&
 int run(Options& options, const Common& common) {
   options.how = how_of(options);
   const Plan plan = plan_of(options);
+  const OnDevice device(parse_device(options.device));
   check_output_folder(options.output);
   const Loaded loaded = load(options, plan, common);
   const std::string task = primary_task(options, loaded);
@@ -280,6 +281,7 @@ Command add_merge(CLI::App& app, Common& common) {
   sub->add_option("--task", options->task,
                   "Whose head model.safetensors shows other programs (default: the last model's "
                   "last)");
+  add_device_option(*sub, options->device);
   sub->add_option("-o,--output", options->output, "Folder to make")->required();
   return {sub, [options, &common] { return run(*options, common); }};
 }

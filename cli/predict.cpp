@@ -23,7 +23,7 @@ namespace holdfast::cli {
 namespace {
 
 struct Options {
-  std::string model, task, file, format;
+  std::string model, task, file, format, device = "cpu";
   std::vector<std::string> texts;
   DataRecipe data;
 };
@@ -164,10 +164,12 @@ Source open_source(const Options& options, const Common& common) {
 
 int run(const Options& options, const Common& common) {
   check_texts(options.texts);
+  const OnDevice device(parse_device(options.device));
   set_thread_count(available_cpus());
-  // For a text or two the copy of the weights would take most of the time.
+  // For a text or two the copy of the weights would take most of the time; a GPU needs it.
   std::optional<MappedFiles> files;
-  if (options.file.empty() && !options.texts.empty()) files.emplace(options.model);
+  if (options.file.empty() && !options.texts.empty() && !current_device().is_cuda())
+    files.emplace(options.model);
   LoadedModel loaded = files ? map_model(options.model, common) : load_model(options.model, common);
   Predictor predictor(loaded, options, common.json);
   const Source source = open_source(options, common);
@@ -219,6 +221,7 @@ Command add_predict(CLI::App& app, Common& common) {
   sub->add_option("--max-length", options->data.max_length,
                   "Cut texts to so many tokens; 0: what the model can")
       ->check(whole_number(0));
+  add_device_option(*sub, options->device);
   add_column_options(*sub, options->data);
   return {sub, [options, &common] { return run(*options, common); }};
 }

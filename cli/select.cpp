@@ -28,6 +28,7 @@ constexpr std::size_t kTextsAtOnce = 1024;  // of a block whose features are com
 
 struct Options {
   std::string old_file, new_file, output, model, task, method = "tfidf", quota = "class";
+  std::string device = "cpu";
   double fraction = 0, diversity = 0.3;
   std::int64_t count = 0, budget = 0, seed = 7;
   DataRecipe data;
@@ -89,7 +90,10 @@ class Labels {
 class FeatureReader {
  public:
   FeatureReader(const Options& options, const Common& common)
-      : loaded_(load_model(options.model, common)), options_(options), data_(options.data) {
+      : device_(parse_device(options.device)),
+        loaded_(load_model(options.model, common)),
+        options_(options),
+        data_(options.data) {
     data_.max_length = length_for(loaded_.model, data_.max_length);
     use_threads(0);
   }
@@ -113,6 +117,7 @@ class FeatureReader {
     waiting_.clear();
   }
 
+  OnDevice device_;
   LoadedModel loaded_;
   const Options& options_;
   DataRecipe data_;
@@ -213,6 +218,9 @@ void check(const Options& options) {
     throw std::runtime_error("--new is required: tfidf keeps what is like the new task");
   if (options.method == "herding" && options.model.empty())
     throw std::runtime_error("--model is required: herding compares a model's outputs");
+  if (options.method != "herding" && parse_device(options.device).is_cuda())
+    throw std::runtime_error(
+        fmt::format("--device: {} computes with no model; herding does", options.method));
 }
 
 int run(const Options& options, const Common& common) {
@@ -278,6 +286,7 @@ Command add_select(CLI::App& app, Common& common) {
   sub->add_option("--max-length", options->data.max_length,
                   "herding: cut texts to so many tokens; 0: what the model can")
       ->check(whole_number(0));
+  add_device_option(*sub, options->device);
   sub->add_option("--task", options->task, "Name of the old task, written beside each text");
   sub->add_option("-o,--output", options->output,
                   "CSV to write: task, line, label, score, reason, text, text_pair")

@@ -22,7 +22,7 @@ namespace holdfast::cli {
 namespace {
 
 struct Options {
-  std::string model, task, precision = "f32", output;
+  std::string model, task, precision = "f32", device = "cpu", output;
   std::vector<std::string> texts, pairs, labels;
   std::int64_t max_length = 0;
 };
@@ -126,6 +126,7 @@ void print_result(const Options& options, const Texts& texts, const BatchTrace& 
 
 int run(const Options& options, const Common& common) {
   check(options);
+  const OnDevice device(parse_device(options.device));
   check_output_file(options.output, {options.model});
   LoadedModel loaded =
       load_model(options.model, common, options.precision == "f64" ? DType::f64 : DType::f32);
@@ -162,6 +163,7 @@ Command add_trace(CLI::App& app, Common& common) {
   sub->add_option("--max-length", options->max_length,
                   "Cut texts to so many tokens; 0: what the model can")
       ->check(whole_number(0));
+  add_device_option(*sub, options->device);
   sub->add_option("-o,--output", options->output, "safetensors file to write")->required();
   return {sub, [options, &common] { return run(*options, common); }};
 }

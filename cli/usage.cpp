@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "base/utf8.h"
+#include "tensor/device.h"
 
 namespace holdfast::cli {
 namespace {
@@ -108,6 +109,18 @@ CLI::Validator share() {
     const std::optional<double> number = number_of<double>(text);
     if (number && *number >= 0 && *number <= 1) return "";
     return "must be a number from 0 to 1, found " + utf8::printable(text);
+  };
+  return {check, ""};
+}
+
+CLI::Validator device_name() {
+  const auto check = [](const std::string& text) -> std::string {
+    try {
+      parse_device(text);
+      return "";
+    } catch (const std::invalid_argument&) {
+      return "must be cpu, cuda or cuda:N, found " + utf8::printable(text);
+    }
   };
   return {check, ""};
 }

@@ -23,6 +23,8 @@ CLI::Validator whole_number(std::int64_t low,
                             const std::string& word = "");
 /// A number in [0, 1].
 CLI::Validator share();
+/// A device, in the words of parse_device().
+CLI::Validator device_name();
 /// A number of bytes, which becomes a plain number: 4096, 512KiB, 16MiB, 2GiB.
 CLI::Validator byte_size();
 

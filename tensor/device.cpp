@@ -3,6 +3,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "tensor/cpu.h"
 #include "tensor/cuda/runtime.h"
 
 namespace holdfast {
@@ -33,14 +34,19 @@ Device parse_device(std::string_view name) {
 void require_device(Device device) {
   if (!device.is_cuda()) return;
   const std::string wanted = "device \"" + name_of(device) + "\": ";
+  if (is_portable(isa())) {
+    throw std::runtime_error(wanted +
+                             "portable numerics are the CPU's: unset HOLDFAST_ISA, or take the "
+                             "device \"cpu\"");
+  }
   const cuda::Runtime* runtime = cuda::runtime();
   if (runtime == nullptr) {
     throw std::runtime_error(wanted +
                              "this build has no CUDA: build with -DHOLDFAST_CUDA=ON (make cuda), "
-                             "or take device = \"cpu\"");
+                             "or take the device \"cpu\"");
   }
   const std::string missing = runtime->missing();
-  if (!missing.empty()) throw std::runtime_error(wanted + missing + ": take device = \"cpu\"");
+  if (!missing.empty()) throw std::runtime_error(wanted + missing + ": take the device \"cpu\"");
   if (const int count = runtime->device_count(); device.cuda >= count) {
     throw std::runtime_error(wanted + "this machine has " + std::to_string(count) +
                              (count == 1 ? " GPU" : " GPUs") + ", numbered from 0");

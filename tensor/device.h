@@ -18,7 +18,8 @@ struct Device {
 std::string name_of(Device device);
 /// "cpu", "cuda" (the first GPU) or "cuda:N". Throws std::invalid_argument, naming these.
 Device parse_device(std::string_view name);
-/// Throws std::runtime_error, one line with what to do, unless this build and machine have it.
+/// Throws std::runtime_error, one line with what to do, unless this build and machine have it, and
+/// for a GPU in portable numerics.
 void require_device(Device device);
 
 /// Where this thread's new tensors are made; the CPU until an OnDevice says otherwise. Worker

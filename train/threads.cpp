@@ -27,6 +27,7 @@ double gemm_rate(const Tensor& a, const Tensor& b, const Tensor& c) {
 }
 
 std::vector<ThreadRate> measure(int cpus) {
+  const OnDevice host{Device()};  // it is the CPU's rate, wherever the run is
   std::vector<ThreadRate> rates;
   for (int threads = 1; threads < cpus; threads *= 2) {
     rates.push_back({threads, 0});
