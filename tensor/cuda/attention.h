@@ -5,7 +5,11 @@
 // of keys, so that every gradient has one owner and nothing is added atomically.
 #pragma once
 
+#include <type_traits>
+
+#include "tensor/cuda/attention_bf16.h"
 #include "tensor/cuda/attention_tile.h"
+#include "tensor/cuda/attention_unit.h"
 #include "tensor/cuda/dropout.h"
 #include "tensor/cuda/operations.h"
 
@@ -54,27 +58,6 @@ struct AttentionScratch {
     return sum;
   }
 };
-
-/// A block's part: one head of one text, one tile of its rows.
-struct AttentionUnit {
-  std::int64_t text, head, first;  // first row of the tile, within the text
-
-  constexpr AttentionUnit(std::int64_t block, std::int64_t heads, std::int64_t tiles,
-                          std::int64_t tile)
-      : text(block / tiles / heads), head(block / tiles % heads), first(block % tiles * tile) {}
-};
-
-/// Rows of one text.
-struct TextRows {
-  std::int64_t begin, count;
-  constexpr TextRows(const std::int32_t* offsets, std::int64_t text)
-      : begin(offsets[text]), count(offsets[text + 1] - offsets[text]) {}
-};
-
-template <class T>
-constexpr T attention_scale(std::int64_t channels) {
-  return static_cast<T>(1.0 / std::sqrt(static_cast<double>(channels)));
-}
 
 /// factors (B, B): query rows [row, row + count) of the batch, keys [key, key + B) of the text.
 template <class T, class Team>
@@ -322,18 +305,37 @@ struct AttentionKeyGradient {
 };
 
 template <class Launcher, class T>
-constexpr AttentionOfBatch<T> attention{
-    .forward =
-        [](const AttentionBatch<T>& batch, T* out) {
-          Launcher::run(AttentionForward<T>{batch, attention_tile(batch.channels, sizeof(T)), out});
-        },
-    .backward =
-        [](const AttentionBatch<T>& batch, const T* out, const T* dout, T* delta, T* dq, T* dk,
-           T* dv) {
-          const std::int64_t tile = attention_tile(batch.channels, sizeof(T));
-          for_each<Launcher>(AttentionDelta<T>{batch, out, dout, delta}, batch.rows * batch.heads);
-          Launcher::run(AttentionQueryGradient<T>{batch, tile, dout, delta, dq});
-          Launcher::run(AttentionKeyGradient<T>{batch, tile, dout, delta, dk, dv});
-        }};
+void attention_forward(const AttentionBatch<T>& batch, T* out) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (in_bf16(batch)) {
+      return with_channels(batch.channels, [&]<int K>() {
+        Launcher::run(AttentionForwardBf16<K>{batch, attention_scale<float>(batch.channels), out});
+      });
+    }
+  }
+  Launcher::run(AttentionForward<T>{batch, attention_tile(batch.channels, sizeof(T)), out});
+}
+
+template <class Launcher, class T>
+void attention_backward(const AttentionBatch<T>& batch, const T* out, const T* dout, T* delta,
+                        T* dq, T* dk, T* dv) {
+  for_each<Launcher>(AttentionDelta<T>{batch, out, dout, delta}, batch.rows * batch.heads);
+  if constexpr (std::is_same_v<T, float>) {
+    if (in_bf16(batch)) {
+      return with_channels(batch.channels, [&]<int K>() {
+        const float scale = attention_scale<float>(batch.channels);
+        Launcher::run(AttentionQueryGradientBf16<K>{batch, scale, dout, delta, dq});
+        Launcher::run(AttentionKeyGradientBf16<K>{batch, scale, dout, delta, dk, dv});
+      });
+    }
+  }
+  const std::int64_t tile = attention_tile(batch.channels, sizeof(T));
+  Launcher::run(AttentionQueryGradient<T>{batch, tile, dout, delta, dq});
+  Launcher::run(AttentionKeyGradient<T>{batch, tile, dout, delta, dk, dv});
+}
+
+template <class Launcher, class T>
+constexpr AttentionOfBatch<T> attention{.forward = attention_forward<Launcher, T>,
+                                        .backward = attention_backward<Launcher, T>};
 
 }  // namespace holdfast::cuda

@@ -7,6 +7,10 @@ namespace {
 
 class BlockTeam {
  public:
+  static constexpr int kLanes = 1;
+  using Rows = Fragment<BlockTeam, const std::uint32_t*, 1>;
+  using Registers = Fragment<BlockTeam, std::uint32_t, 4>;
+
   explicit __device__ BlockTeam(unsigned char* memory) : memory_(memory) {}
   __device__ int rank() const { return static_cast<int>(threadIdx.x); }
   __device__ int size() const { return static_cast<int>(blockDim.x); }
@@ -16,7 +20,49 @@ class BlockTeam {
     return reinterpret_cast<T*>(memory_);
   }
 
+  __device__ int warp() const { return rank() / kWarp; }
+  __device__ int warps() const { return size() / kWarp; }
+  __device__ int lane(int) const { return rank() % kWarp; }
+  static __device__ std::uint32_t bf16_pair(float x, float y) {
+    std::uint32_t pair;
+    asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(y), "f"(x));
+    return pair;
+  }
+  __device__ void load(const Rows& rows, Registers& m) const {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(m.of[0][0]), "=r"(m.of[0][1]), "=r"(m.of[0][2]), "=r"(m.of[0][3])
+                 : "r"(address(rows))
+                 : "memory");
+  }
+  __device__ void load_transposed(const Rows& rows, Registers& m) const {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(m.of[0][0]), "=r"(m.of[0][1]), "=r"(m.of[0][2]), "=r"(m.of[0][3])
+                 : "r"(address(rows))
+                 : "memory");
+  }
+  __device__ void multiply(Fragment<BlockTeam, float, 4>& c, const Registers& a, const Registers& b,
+                           int n) const {
+    asm volatile(
+        "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, "
+        "{%8, %9}, {%0, %1, %2, %3};"
+        : "+f"(c.of[0][0]), "+f"(c.of[0][1]), "+f"(c.of[0][2]), "+f"(c.of[0][3])
+        : "r"(a.of[0][0]), "r"(a.of[0][1]), "r"(a.of[0][2]), "r"(a.of[0][3]), "r"(b.of[0][2 * n]),
+          "r"(b.of[0][2 * n + 1]));
+  }
+  template <class T, int N>
+  __device__ Fragment<BlockTeam, T, N> exchange(const Fragment<BlockTeam, T, N>& x,
+                                                int mask) const {
+    Fragment<BlockTeam, T, N> result;
+    for (int i = 0; i < N; ++i) result.of[0][i] = __shfl_xor_sync(0xffffffff, x.of[0][i], mask);
+    return result;
+  }
+
  private:
+  // A 32-bit address within shared memory.
+  static __device__ std::uint32_t address(const Rows& rows) {
+    return static_cast<std::uint32_t>(__cvta_generic_to_shared(rows.of[0][0]));
+  }
+
   unsigned char* memory_;
 };
 
