@@ -80,8 +80,11 @@ constexpr void attention_decisions(Team& team, const AttentionBatch<float>& batc
   }
 }
 
+/// Unsigned, so that a quotient and remainder are constants but for the lane: else the compiler
+/// keeps both in registers for every element.
 constexpr bool attention_kept(const std::uint32_t* kept, int query, int key) {
-  return (kept[2 * query + key / 32] >> (key % 32) & 1) != 0;
+  const auto bit = static_cast<unsigned>(key);
+  return (kept[2 * query + bit / 32] >> (bit % 32) & 1) != 0;
 }
 
 /// x (rows, D) = factor(row) * sum, rows [0, count).

@@ -20,25 +20,30 @@ class BlockTeam {
     return reinterpret_cast<T*>(memory_);
   }
 
-  __device__ int warp() const { return rank() / kWarp; }
-  __device__ int warps() const { return size() / kWarp; }
-  __device__ int lane(int) const { return rank() % kWarp; }
+  __device__ int warp() const { return static_cast<int>(threadIdx.x / kWarp); }
+  __device__ int warps() const { return static_cast<int>(blockDim.x / kWarp); }
+  __device__ int lane(int) const { return static_cast<int>(threadIdx.x % kWarp); }
   static __device__ std::uint32_t bf16_pair(float x, float y) {
     std::uint32_t pair;
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(y), "f"(x));
     return pair;
   }
-  __device__ void load(const Rows& rows, Registers& m) const {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(m.of[0][0]), "=r"(m.of[0][1]), "=r"(m.of[0][2]), "=r"(m.of[0][3])
-                 : "r"(address(rows))
-                 : "memory");
+  // The sum is within the assembly so that no register is kept for each of many addresses.
+  __device__ void load(const Rows& rows, int offset, Registers& m) const {
+    asm volatile(
+        "{.reg .u32 at; add.u32 at, %4, %5;"
+        "ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [at];}"
+        : "=r"(m.of[0][0]), "=r"(m.of[0][1]), "=r"(m.of[0][2]), "=r"(m.of[0][3])
+        : "r"(address(rows)), "r"(4 * offset)
+        : "memory");
   }
-  __device__ void load_transposed(const Rows& rows, Registers& m) const {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
-                 : "=r"(m.of[0][0]), "=r"(m.of[0][1]), "=r"(m.of[0][2]), "=r"(m.of[0][3])
-                 : "r"(address(rows))
-                 : "memory");
+  __device__ void load_transposed(const Rows& rows, int offset, Registers& m) const {
+    asm volatile(
+        "{.reg .u32 at; add.u32 at, %4, %5;"
+        "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [at];}"
+        : "=r"(m.of[0][0]), "=r"(m.of[0][1]), "=r"(m.of[0][2]), "=r"(m.of[0][3])
+        : "r"(address(rows)), "r"(4 * offset)
+        : "memory");
   }
   __device__ void multiply(Fragment<BlockTeam, float, 4>& c, const Registers& a, const Registers& b,
                            int n) const {

@@ -7,15 +7,16 @@
 //   c: (g, 2t), (g, 2t + 1), (g + 8, 2t), (g + 8, 2t + 1)
 // two bf16 in a 32-bit register, the first in its lower half. A Team (team.h) for such kernels has
 // further
-//   kLanes             lanes that a thread stands for: its own on a device, all 32 in tests
-//   warp() in [0, warps()); lane(l), the number of the thread's lane l < kLanes
-//   bf16_pair(x, y)    a register of x and y, each rounded to nearest, ties to even
-//   load(rows, m)      four matrices (8, 8): lane l's rows[0] is row l % 8 of matrix l / 8, four
-//                      registers in memory of the block, 16-byte aligned; m[j] becomes (g, 2t) and
-//                      (g, 2t + 1) of matrix j
-//   load_transposed(rows, m)  the same of the matrices' transposes: (2t, g) and (2t + 1, g)
-//   multiply(c, a, b, n)      c += a b, b in registers 2n and 2n + 1
-//   exchange(x, mask)  what lane ^ mask holds
+//   kLanes                     lanes that a thread stands for: one on a device, all 32 in tests
+//   warp() in [0, warps())
+//   lane(l)                    number of the thread's lane l < kLanes
+//   bf16_pair(x, y)            a register of x and y, each rounded to nearest, ties to even
+//   load(rows, offset, m)      four matrices (8, 8): at lane l's rows[0] + offset is row l % 8 of
+//                              matrix l / 8, four registers in memory of the block, 16-byte
+//                              aligned; m[j] becomes (g, 2t) and (g, 2t + 1) of matrix j
+//   load_transposed(rows, offset, m)  the same of the matrices' transposes: (2t, g), (2t + 1, g)
+//   multiply(c, a, b, n)       c += a b, b in registers 2n and 2n + 1
+//   exchange(x, mask)          what lane ^ mask holds
 // All lanes of a warp call the last four together: what decides about a call is the same in them.
 #pragma once
 
@@ -98,8 +99,8 @@ constexpr void fold_rows(const Team& team, RowValues<Team>& x, const Join& join)
 template <int K>
 constexpr int kRowRegisters = K / 2 + 4;
 
-/// Four matrices (8, 8) of a square (16, 16): the second `down` rows below and `right` registers to
-/// the right of the first, the third the other way round, the fourth at the opposite corner.
+/// For loads of four matrices (8, 8) of squares (16, 16): the second `down` rows below and `right`
+/// registers to the right of the first, the third the other way round, the fourth opposite.
 template <class Team>
 constexpr Fragment<Team, const std::uint32_t*, 1> rows_of_square(const Team& team,
                                                                  const std::uint32_t* x, int ld,
@@ -119,16 +120,17 @@ template <int K, int N, class Team>
 constexpr void add_product_of_rows(Team& team, const std::uint32_t* a, const std::uint32_t* b,
                                    std::int64_t count, Accumulator<Team, N>& c) {
   constexpr int ld = kRowRegisters<K>;
-  for (int k = 0; k < K / 2; k += 8) {
+  const auto a_rows = rows_of_square(team, a, ld, 8, 0), b_rows = rows_of_square(team, b, ld, 0, 4);
+  unrolled<K / 16>([&](int k) {
     Fragment<Team, std::uint32_t, 4> left, right;
-    team.load(rows_of_square(team, a + k, ld, 8, 0), left);
+    team.load(a_rows, 8 * k, left);
     unrolled<N / 2>([&](int n) {
       if (16 * n >= count) return;
-      team.load(rows_of_square(team, b + 16 * n * ld + k, ld, 0, 4), right);
+      team.load(b_rows, 16 * n * ld + 8 * k, right);
       team.multiply(c.tile[2 * n], left, right, 0);
       team.multiply(c.tile[2 * n + 1], left, right, 1);
     });
-  }
+  });
 }
 
 /// c (16, 8 N) += p b, p (16, 8 M) rounded to bf16, b (8 M, 8 N) in memory of the block, of which
@@ -138,17 +140,18 @@ template <int M, int N, class Team>
 constexpr void add_product(Team& team, const Accumulator<Team, M>& p, const std::uint32_t* b,
                            std::int64_t count, Accumulator<Team, N>& c) {
   constexpr int ld = kRowRegisters<8 * N>;
+  const auto b_rows = rows_of_square(team, b, ld, 8, 0);
   unrolled<M / 2>([&](int m) {
     if (16 * m >= count) return;
     Fragment<Team, std::uint32_t, 4> left, right;
     for (int l = 0; l < Team::kLanes; ++l) {
       unrolled<4>([&](int i) {
         const float* x = p.tile[2 * m + i / 2].of[l] + i % 2 * 2;
-        left.of[l][i] = team.bf16_pair(x[0], x[1]);
+        left.of[l][i] = Team::bf16_pair(x[0], x[1]);
       });
     }
     unrolled<N / 2>([&](int n) {
-      team.load_transposed(rows_of_square(team, b + 16 * m * ld + 8 * n, ld, 8, 0), right);
+      team.load_transposed(b_rows, 16 * m * ld + 8 * n, right);
       team.multiply(c.tile[2 * n], left, right, 0);
       team.multiply(c.tile[2 * n + 1], left, right, 1);
     });

@@ -48,16 +48,18 @@ class HostTeam {
   static std::uint32_t bf16_pair(float x, float y) {
     return Bf16(x).bits | std::uint32_t{Bf16(y).bits} << 16;
   }
-  void load(const Rows& rows, Registers& m) const {
+  void load(const Rows& rows, int offset, Registers& m) const {
     for (int l = 0; l < kWarp; ++l) {
-      for (int j = 0; j < 4; ++j) m.of[l][j] = rows.of[8 * j + l / 4][0][l % 4];
+      for (int j = 0; j < 4; ++j) m.of[l][j] = rows.of[8 * j + l / 4][0][offset + l % 4];
     }
   }
-  void load_transposed(const Rows& rows, Registers& m) const {
+  void load_transposed(const Rows& rows, int offset, Registers& m) const {
     for (int l = 0; l < kWarp; ++l) {
       for (int j = 0; j < 4; ++j) {
         const int g = l / 4, row = 8 * j + l % 4 * 2;
-        const auto element = [&](int r) { return rows.of[r][0][g / 2] >> (g % 2 * 16) & 0xffff; };
+        const auto element = [&](int r) {
+          return rows.of[r][0][offset + g / 2] >> (g % 2 * 16) & 0xffff;
+        };
         m.of[l][j] = element(row) | element(row + 1) << 16;
       }
     }
