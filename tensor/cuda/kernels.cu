@@ -1,4 +1,7 @@
 // The kernels, compiled for devices: a block of threads is a team (tensor/cuda/team.h).
+#include <array>
+#include <mutex>
+
 #include "tensor/cuda/stream.h"
 #include "tensor/cuda/tables.h"
 
@@ -81,11 +84,24 @@ __global__ void run_blocks(const Kernel kernel, std::int64_t blocks) {
   }
 }
 
+/// A block has more shared memory than kMaxSharedBytes only where that was asked for, once for each
+/// kernel and device.
+template <class Kernel>
+void allow_shared_memory() {
+  static std::array<std::once_flag, kMostDevices> allowed;
+  std::call_once(allowed.at(static_cast<std::size_t>(current_device_number())), [] {
+    cudaFuncSetAttribute(run_blocks<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                         static_cast<int>(kMostSharedBytes));
+    asked("give a kernel more shared memory");
+  });
+}
+
 struct Launcher {
   template <class Kernel>
   static void run(const Kernel& kernel) {
     const Launch launch = kernel.launch();
     if (launch.blocks <= 0) return;
+    if (launch.shared_bytes > kMaxSharedBytes) allow_shared_memory<Kernel>();
     run_blocks<<<static_cast<unsigned>(grid_of(launch)), static_cast<unsigned>(launch.threads),
                  static_cast<std::size_t>(launch.shared_bytes), current_stream()>>>(kernel,
                                                                                     launch.blocks);
