@@ -31,6 +31,16 @@ class BlockTeam {
     asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(y), "f"(x));
     return pair;
   }
+  static __device__ bool aligned(const float* x) {
+    return reinterpret_cast<std::uintptr_t>(x) % sizeof(float4) == 0;
+  }
+  static __device__ void load_four(const float* x, float (&four)[4]) {
+    const float4 all = *reinterpret_cast<const float4*>(x);
+    four[0] = all.x;
+    four[1] = all.y;
+    four[2] = all.z;
+    four[3] = all.w;
+  }
   // The sum is within the assembly so that no register is kept for each of many addresses.
   __device__ void load(const Rows& rows, int offset, Registers& m) const {
     asm volatile(

@@ -11,6 +11,7 @@
 //   warp() in [0, warps())
 //   lane(l)                    number of the thread's lane l < kLanes
 //   bf16_pair(x, y)            a register of x and y, each rounded to nearest, ties to even
+//   aligned(x), load_four(x, four)  whether x is 16-byte aligned; four = x[0] to x[3] if it is
 //   load(rows, offset, m)      four matrices (8, 8): at lane l's rows[0] + offset is row l % 8 of
 //                              matrix l / 8, four registers in memory of the block, 16-byte
 //                              aligned; m[j] becomes (g, 2t) and (g, 2t + 1) of matrix j

@@ -8,6 +8,7 @@
 
 #include "audit/reference/twins.h"
 #include "autograd/ops/fused_common.h"
+#include "tensor/blas.h"
 #include "tests/cuda/on_simulation.h"
 #include "tests/cuda/rounded_attention.h"
 
@@ -227,6 +228,25 @@ TEST_P(AttentionInBf16, GivesTheSameBitsAgain) {
     const Results a = run_there(one), b = run_there(one);
     EXPECT_TRUE(a.out == b.out && a.lse == b.lse && a.dq == b.dq && a.dkv == b.dkv) << one.name();
   }
+}
+
+// Backward as forward was, whatever is on by then.
+TEST_P(AttentionInBf16, IsWhatTheOperationTakesWhileProductsAreInBf16) {
+  if (const std::string missing = missing_for_bf16(); !missing.empty())
+    GTEST_SKIP() << "no products in bf16: " << missing;
+  const Case one{{17, 33}, 2, 20, 0.2, true};
+  const Results expected = run_there(one);
+  const OnDevice scope({0});
+  const Packing queries = one.queries(), packing = one.packing();
+  const std::vector<Tensor> found = run(
+      [&](const std::vector<Var>& v) {
+        const Bf16Products products(true);
+        return attention(v[0], v[1], one.heads, queries, packing, one.key());
+      },
+      one.operands());
+  EXPECT_EQ(found[0].to_vector(), expected.out);
+  EXPECT_EQ(found[1].to_vector(), expected.dq);
+  EXPECT_EQ(found[2].to_vector(), expected.dkv);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cuda, AttentionInBf16, all_devices(), device_test_name);

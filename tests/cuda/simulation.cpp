@@ -48,6 +48,8 @@ class HostTeam {
   static std::uint32_t bf16_pair(float x, float y) {
     return Bf16(x).bits | std::uint32_t{Bf16(y).bits} << 16;
   }
+  static bool aligned(const float* x) { return reinterpret_cast<std::uintptr_t>(x) % 16 == 0; }
+  static void load_four(const float* x, float (&four)[4]) { std::copy_n(x, 4, four); }
   void load(const Rows& rows, int offset, Registers& m) const {
     for (int l = 0; l < kWarp; ++l) {
       for (int j = 0; j < 4; ++j) m.of[l][j] = rows.of[8 * j + l / 4][0][offset + l % 4];
