@@ -73,7 +73,9 @@ class Tf32Products {
 /// log-sum-exp (M, H). Dropout of P[q, k] of head h uses channel h * 65536 + k of row (slot, token)
 /// of query q: the mask of a query does not depend on which others are asked. Throws
 /// std::invalid_argument when the shapes and packings do not fit each other. Accuracy: f32 results
-/// and gradients within 2e-6 of the largest element of the double ones, up to 512 tokens.
+/// and gradients within 2e-6 of the largest element of the double ones, up to 512 tokens. Within
+/// Bf16Products on a GPU, heads of up to 128 channels have q, k, v, P and, backward, dy and the
+/// scores' gradients rounded to bf16 as operands of products: within 2^-9 relative, each.
 Var attention(const Var& q, const Var& kv, std::int64_t heads, const Packing& queries,
               const Packing& packing, const DropoutKey& dropout);
 /// The same with every token's query beside its key and value: qkv (N, 3C) -> (N, C).

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "autograd/ops/fused_common.h"
+#include "autograd/ops/product.h"
 #include "tensor/cuda/runtime.h"
 #include "tensor/kernels/dispatch.h"
 
@@ -65,6 +66,7 @@ struct Saved {
   Packing queries, packing;  // of the rows of q, of the rows of kv
   std::int64_t heads;
   DropoutKey dropout;
+  bool bf16;          // products on a GPU, forward and backward
   Tensor y{}, lse{};  // (M, C), (M, H); lse only when there will be a backward pass
 
   std::int64_t channels() const { return in.q.size(1); }
@@ -197,7 +199,8 @@ cuda::AttentionBatch<T> batch_of(Device on, const Saved& saved) {
           .slots = saved.queries.slots.data<std::int32_t>(on),
           .places = saved.queries.tokens.data<std::int32_t>(on),
           .ld_out = C,
-          .lse = saved.lse.defined() ? saved.lse.data<T>(on) : nullptr};
+          .lse = saved.lse.defined() ? saved.lse.data<T>(on) : nullptr,
+          .bf16 = saved.bf16};
 }
 
 template <class T>
@@ -244,7 +247,8 @@ Saved attend(const Operands& in, std::int64_t heads, const Packing& queries, con
               .queries = dense(queries),
               .packing = dense(packing),
               .heads = heads,
-              .dropout = dropout};
+              .dropout = dropout,
+              .bf16 = ops::bf16_products()};
   const std::int64_t M = in.q.size(0);
   saved.y = Tensor::empty(in.q.shape(), in.q.dtype());
   if (track) saved.lse = Tensor::empty({M, heads}, in.q.dtype());

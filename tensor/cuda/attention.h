@@ -5,20 +5,30 @@
 // of keys, so that every gradient has one owner and nothing is added atomically.
 #pragma once
 
+#include <type_traits>
+
+#include "tensor/cuda/attention_bf16.h"
 #include "tensor/cuda/attention_tile.h"
+#include "tensor/cuda/attention_unit.h"
 #include "tensor/cuda/dropout.h"
 #include "tensor/cuda/operations.h"
 
 namespace holdfast::cuda {
 
+/// f(row, column) for a small matrix: in 32 bits, as a device divides slowly.
+template <class Team, class F>
+constexpr void for_matrix(const Team& team, int rows, int columns, const F& f) {
+  for (int e = team.rank(); e < rows * columns; e += team.size()) f(e / columns, e % columns);
+}
+
 /// Pieces of a block's shared memory for tiles of B rows of D channels.
 template <class T>
 struct AttentionScratch {
-  std::int64_t B, D, ld;  // ld = D + 1
+  int B, D, ld;  // ld = D + 1
   T* memory;
 
   constexpr AttentionScratch(std::int64_t tile, std::int64_t channels, T* shared)
-      : B(tile), D(channels), ld(channels + 1), memory(shared) {}
+      : B(static_cast<int>(tile)), D(static_cast<int>(channels)), ld(D + 1), memory(shared) {}
   constexpr T* matrix(int number) const { return memory + number * B * ld; }  // (B, D): 0 to 5
   constexpr T* square(int number) const {                                     // (B, B): 0 to 2
     return memory + 6 * B * ld + number * B * B;
@@ -26,69 +36,41 @@ struct AttentionScratch {
   constexpr T* row(int number) const {  // (B): 0 to 3
     return memory + 6 * B * ld + 3 * B * B + number * B;
   }
+  /// Rows of a tile when so many are left.
+  constexpr int least_of(std::int64_t left) const { return static_cast<int>(least(B, left)); }
 
   /// `to` = factor * x for rows < count, zero below.
   template <class Team>
-  constexpr void load(Team& team, const T* x, std::int64_t ldx, std::int64_t count, T factor,
-                      T* to) const {
-    for (std::int64_t e = team.rank(); e < B * D; e += team.size()) {
-      const std::int64_t r = e / D, d = e % D;
-      to[r * ld + d] = r < count ? factor * x[r * ldx + d] : T(0);
-    }
+  constexpr void load(Team& team, const T* x, std::int64_t ldx, int count, T factor, T* to) const {
+    for_matrix(team, B, D,
+               [&](int r, int d) { to[r * ld + d] = r < count ? factor * x[r * ldx + d] : T(0); });
   }
   template <class Team>
   constexpr void clear(Team& team, T* to) const {
-    for (std::int64_t e = team.rank(); e < B * ld; e += team.size()) to[e] = T(0);
+    for (int e = team.rank(); e < B * ld; e += team.size()) to[e] = T(0);
   }
   template <class Team>
-  constexpr void store(Team& team, const T* from, std::int64_t count, T factor, T* x,
+  constexpr void store(Team& team, const T* from, int count, T factor, T* x,
                        std::int64_t ldx) const {
-    for (std::int64_t e = team.rank(); e < count * D; e += team.size()) {
-      const std::int64_t r = e / D, d = e % D;
-      x[r * ldx + d] = factor * from[r * ld + d];
-    }
+    for_matrix(team, count, D, [&](int r, int d) { x[r * ldx + d] = factor * from[r * ld + d]; });
   }
-  constexpr T dot(const T* a, std::int64_t i, const T* b, std::int64_t j) const {
+  constexpr T dot(const T* a, int i, const T* b, int j) const {
     T sum = 0;
-    for (std::int64_t d = 0; d < D; ++d) sum += a[i * ld + d] * b[j * ld + d];
+    for (int d = 0; d < D; ++d) sum += a[i * ld + d] * b[j * ld + d];
     return sum;
   }
 };
 
-/// A block's part: one head of one text, one tile of its rows.
-struct AttentionUnit {
-  std::int64_t text, head, first;  // first row of the tile, within the text
-
-  constexpr AttentionUnit(std::int64_t block, std::int64_t heads, std::int64_t tiles,
-                          std::int64_t tile)
-      : text(block / tiles / heads), head(block / tiles % heads), first(block % tiles * tile) {}
-};
-
-/// Rows of one text.
-struct TextRows {
-  std::int64_t begin, count;
-  constexpr TextRows(const std::int32_t* offsets, std::int64_t text)
-      : begin(offsets[text]), count(offsets[text + 1] - offsets[text]) {}
-};
-
-template <class T>
-constexpr T attention_scale(std::int64_t channels) {
-  return static_cast<T>(1.0 / std::sqrt(static_cast<double>(channels)));
-}
-
 /// factors (B, B): query rows [row, row + count) of the batch, keys [key, key + B) of the text.
 template <class T, class Team>
 constexpr void attention_factors(Team& team, const AttentionBatch<T>& batch, std::int64_t head,
-                                 std::int64_t row, std::int64_t count, std::int64_t key,
-                                 std::int64_t B, T* factors) {
-  const std::int64_t octets = B / 8;
+                                 std::int64_t row, int count, std::int64_t key, int B, T* factors) {
   const T scale = static_cast<T>(batch.dropout.keep_scale);
-  for (std::int64_t e = team.rank(); e < count * octets; e += team.size()) {
-    const std::int64_t i = e / octets, o = e % octets;
+  for_matrix(team, count, B / 8, [&](int i, int o) {
     const DropoutOctet decisions(batch.dropout, (head * 65536 + key) / 8 + o, batch.slots[row + i],
                                  batch.places[row + i]);
     for (int c = 0; c < 8; ++c) factors[i * B + 8 * o + c] = decisions.kept(c) ? scale : T(0);
-  }
+  });
 }
 
 template <class T>
@@ -108,79 +90,102 @@ struct AttentionForward {
 
   template <class Team>
   constexpr void operator()(Team& team, std::int64_t block) const {
-    const std::int64_t D = batch.channels, B = tile;
-    const AttentionUnit unit(block, batch.heads, pieces(batch.most_queries, B), B);
+    const AttentionUnit unit(block, batch.heads, pieces(batch.most_queries, tile), tile);
     const TextRows queries(batch.query_offsets, unit.text), tokens(batch.offsets, unit.text);
     if (unit.first >= queries.count) return;
-    const AttentionScratch<T> scratch(B, D, team.template shared<T>());
+    const std::int64_t row = queries.begin + unit.first, channel = unit.head * batch.channels;
+    const AttentionScratch<T> scratch(tile, batch.channels, team.template shared<T>());
+    const int B = scratch.B, count = scratch.least_of(queries.count - unit.first);
     T *q = scratch.matrix(0), *k = scratch.matrix(1), *v = scratch.matrix(2),
       *o = scratch.matrix(3);
-    T *max = scratch.row(0), *total = scratch.row(1), *correction = scratch.row(2);
+    T *max = scratch.row(0), *total = scratch.row(1);
     T *s = scratch.square(0), *factors = scratch.square(1);
-    const std::int64_t row = queries.begin + unit.first,
-                       count = least(B, queries.count - unit.first);
-    scratch.load(team, batch.q + row * batch.ld_q + unit.head * D, batch.ld_q, count,
-                 attention_scale<T>(D), q);
+    scratch.load(team, batch.q + row * batch.ld_q + channel, batch.ld_q, count,
+                 attention_scale<T>(batch.channels), q);
     scratch.clear(team, o);
-    for (std::int64_t i = team.rank(); i < B; i += team.size()) total[i] = T(0);
+    for (int i = team.rank(); i < B; i += team.size()) total[i] = T(0);
     for (std::int64_t key = 0; key < tokens.count; key += B) {
-      const std::int64_t keys = least(B, tokens.count - key);
-      const std::int64_t at = (tokens.begin + key) * batch.ld + unit.head * D;
+      const int keys = scratch.least_of(tokens.count - key);
+      const std::int64_t at = (tokens.begin + key) * batch.ld + channel;
       scratch.load(team, batch.k + at, batch.ld, keys, T(1), k);
       scratch.load(team, batch.v + at, batch.ld, keys, T(1), v);
       if (batch.dropout.threshold > 0)
         attention_factors(team, batch, unit.head, row, count, key, B, factors);
       team.sync();
-      for (std::int64_t e = team.rank(); e < B * keys; e += team.size())
-        s[e / keys * B + e % keys] = scratch.dot(q, e / keys, k, e % keys);
+      for_matrix(team, count, keys, [&](int i, int j) { s[i * B + j] = scratch.dot(q, i, k, j); });
       team.sync();
-      rescale(team, keys, key == 0, s, max, total, correction);
-      team.sync();
-      accumulate(team, scratch, count, keys, s, factors, v, correction, o);
+      exponentials(team, scratch, count, keys, key == 0);
+      accumulate(team, scratch, count, keys);
       team.sync();
     }
-    for (std::int64_t e = team.rank(); e < count * D; e += team.size()) {
-      const std::int64_t i = e / D, d = e % D;
-      out[(row + i) * batch.ld_out + unit.head * D + d] = o[i * scratch.ld + d] / total[i];
-    }
-    for (std::int64_t i = team.rank(); i < count && batch.lse != nullptr; i += team.size())
+    for_matrix(team, count, scratch.D, [&](int i, int d) {
+      out[(row + i) * batch.ld_out + channel + d] = o[i * scratch.ld + d] / total[i];
+    });
+    for (int i = team.rank(); i < count && batch.lse != nullptr; i += team.size())
       batch.lse[(row + i) * batch.heads + unit.head] = max[i] + std::log(total[i]);
   }
 
  private:
-  /// Scores become exponentials over the new maximum; `correction` is what sums so far shrink by.
-  template <class Team>
-  constexpr void rescale(Team& team, std::int64_t keys, bool first, T* s, T* max, T* total,
-                         T* correction) const {
-    for (std::int64_t i = team.rank(); i < tile; i += team.size()) {
-      T* row = s + i * tile;
-      T largest = first ? row[0] : max[i];
-      for (std::int64_t j = 0; j < keys; ++j) largest = row[j] > largest ? row[j] : largest;
-      correction[i] = first ? T(0) : std::exp(max[i] - largest);
-      T sum = total[i] * correction[i];
-      for (std::int64_t j = 0; j < keys; ++j) {
-        row[j] = std::exp(row[j] - largest);
-        sum += row[j];
-      }
-      max[i] = largest;
-      total[i] = sum;
-    }
+  static constexpr int kParts = 4;  // of a row, each every fourth key: 2 B kParts <= B^2
+
+  static constexpr T larger(T a, T b) { return a > b ? a : b; }
+  /// The maximum of a row's scores up to this tile.
+  static constexpr T new_max(const AttentionScratch<T>& scratch, int i, bool first) {
+    const T* parts = scratch.square(2) + i * kParts;
+    T largest = first ? parts[0] : scratch.row(0)[i];
+    for (int part = 0; part < kParts; ++part) largest = larger(parts[part], largest);
+    return largest;
   }
 
-  /// o = correction o + (s * factors) v
+  /// Scores (square 0) become exponentials over the new maximum (row 3), times dropout factors;
+  /// square 2 has the maximum of each part of a row, and behind it the sum.
   template <class Team>
-  constexpr void accumulate(Team& team, const AttentionScratch<T>& scratch, std::int64_t count,
-                            std::int64_t keys, const T* s, const T* factors, const T* v,
-                            const T* correction, T* o) const {
+  constexpr void exponentials(Team& team, const AttentionScratch<T>& scratch, int count, int keys,
+                              bool first) const {
+    const int B = scratch.B;
     const bool drop = batch.dropout.threshold > 0;
-    for (std::int64_t e = team.rank(); e < count * scratch.D; e += team.size()) {
-      const std::int64_t i = e / scratch.D, d = e % scratch.D;
-      T sum = correction[i] * o[i * scratch.ld + d];
-      for (std::int64_t j = 0; j < keys; ++j) {
-        const T p = drop ? s[i * tile + j] * factors[i * tile + j] : s[i * tile + j];
-        sum += p * v[j * scratch.ld + d];
+    T *s = scratch.square(0), *parts = scratch.square(2), *sums = parts + kParts * B;
+    const T* factors = scratch.square(1);
+    for_matrix(team, count, kParts, [&](int i, int part) {
+      T largest = s[i * B];  // of any part: the row's maximum stays what it is
+      for (int j = part; j < keys; j += kParts) largest = larger(s[i * B + j], largest);
+      parts[i * kParts + part] = largest;
+    });
+    team.sync();
+    for_matrix(team, count, kParts, [&](int i, int part) {
+      const T largest = new_max(scratch, i, first);
+      T sum = 0;
+      for (int j = part; j < keys; j += kParts) {
+        const T p = std::exp(s[i * B + j] - largest);
+        sum += p;
+        s[i * B + j] = drop ? p * factors[i * B + j] : p;
       }
-      o[i * scratch.ld + d] = sum;
+      sums[i * kParts + part] = sum;
+      if (part != 0) return;
+      scratch.row(2)[i] = first ? T(0) : std::exp(scratch.row(0)[i] - largest);
+      scratch.row(3)[i] = largest;
+    });
+    team.sync();
+  }
+
+  /// o = c o + s v, total = c total + the sum of exponentials: c (row 2) is what they shrink by.
+  template <class Team>
+  constexpr void accumulate(Team& team, const AttentionScratch<T>& scratch, int count,
+                            int keys) const {
+    const int B = scratch.B, ld = scratch.ld;
+    const T *s = scratch.square(0), *v = scratch.matrix(2), *correction = scratch.row(2);
+    const T* sums = scratch.square(2) + kParts * B;
+    T *o = scratch.matrix(3), *total = scratch.row(1);
+    for_matrix(team, count, scratch.D, [&](int i, int d) {
+      T sum = correction[i] * o[i * ld + d];
+      for (int j = 0; j < keys; ++j) sum += s[i * B + j] * v[j * ld + d];
+      o[i * ld + d] = sum;
+    });
+    for (int i = team.rank(); i < count; i += team.size()) {
+      T sum = correction[i] * total[i];
+      for (int part = 0; part < kParts; ++part) sum += sums[i * kParts + part];
+      total[i] = sum;
+      scratch.row(0)[i] = scratch.row(3)[i];
     }
   }
 };
@@ -205,28 +210,22 @@ struct AttentionDelta {
 template <class T, class Team>
 constexpr void attention_slopes(Team& team, const AttentionScratch<T>& scratch,
                                 const AttentionBatch<T>& batch, std::int64_t head, std::int64_t row,
-                                std::int64_t count, std::int64_t key, std::int64_t keys,
-                                const T* delta) {
-  const std::int64_t B = scratch.B;
+                                int count, std::int64_t key, int keys, const T* delta) {
+  const int B = scratch.B;
   T* factors = scratch.square(2);
   const bool drop = batch.dropout.threshold > 0;
   if (drop) {
     attention_factors(team, batch, head, row, count, key, B, factors);
     team.sync();
   }
-  for (std::int64_t e = team.rank(); e < B * B; e += team.size()) {
-    const std::int64_t i = e / B, j = e % B;
-    T kept = 0, slope = 0;
-    if (i < count && j < keys) {
-      const std::int64_t at = (row + i) * batch.heads + head;
-      const T p = std::exp(scratch.dot(scratch.matrix(0), i, scratch.matrix(2), j) - batch.lse[at]);
-      const T factor = drop ? factors[e] : T(1);
-      kept = p * factor;
-      slope = p * (factor * scratch.dot(scratch.matrix(1), i, scratch.matrix(3), j) - delta[at]);
-    }
-    scratch.square(0)[e] = kept;
-    scratch.square(1)[e] = slope;
-  }
+  for_matrix(team, count, keys, [&](int i, int j) {
+    const std::int64_t at = (row + i) * batch.heads + head;
+    const T p = std::exp(scratch.dot(scratch.matrix(0), i, scratch.matrix(2), j) - batch.lse[at]);
+    const T factor = drop ? factors[i * B + j] : T(1);
+    const T dp = scratch.dot(scratch.matrix(1), i, scratch.matrix(3), j);
+    scratch.square(0)[i * B + j] = p * factor;
+    scratch.square(1)[i * B + j] = p * (factor * dp - delta[at]);
+  });
   team.sync();
 }
 
@@ -240,14 +239,13 @@ struct AttentionQueryGradient {
   constexpr Launch launch() const { return attention_launch(batch, batch.most_queries, tile); }
   template <class Team>
   constexpr void operator()(Team& team, std::int64_t block) const {
-    const std::int64_t D = batch.channels, B = tile;
-    const AttentionUnit unit(block, batch.heads, pieces(batch.most_queries, B), B);
+    const AttentionUnit unit(block, batch.heads, pieces(batch.most_queries, tile), tile);
     const TextRows queries(batch.query_offsets, unit.text), tokens(batch.offsets, unit.text);
     if (unit.first >= queries.count) return;
-    const AttentionScratch<T> scratch(B, D, team.template shared<T>());
-    const std::int64_t row = queries.begin + unit.first,
-                       count = least(B, queries.count - unit.first), channel = unit.head * D;
-    const T scale = attention_scale<T>(D);
+    const std::int64_t row = queries.begin + unit.first, channel = unit.head * batch.channels;
+    const AttentionScratch<T> scratch(tile, batch.channels, team.template shared<T>());
+    const int B = scratch.B, count = scratch.least_of(queries.count - unit.first);
+    const T scale = attention_scale<T>(batch.channels);
     T* sum = scratch.matrix(4);
     scratch.load(team, batch.q + row * batch.ld_q + channel, batch.ld_q, count, scale,
                  scratch.matrix(0));
@@ -255,19 +253,18 @@ struct AttentionQueryGradient {
                  scratch.matrix(1));
     scratch.clear(team, sum);
     for (std::int64_t key = 0; key < tokens.count; key += B) {
-      const std::int64_t keys = least(B, tokens.count - key);
+      const int keys = scratch.least_of(tokens.count - key);
       const std::int64_t at = (tokens.begin + key) * batch.ld + channel;
       scratch.load(team, batch.k + at, batch.ld, keys, T(1), scratch.matrix(2));
       scratch.load(team, batch.v + at, batch.ld, keys, T(1), scratch.matrix(3));
       team.sync();
       attention_slopes(team, scratch, batch, unit.head, row, count, key, keys, delta);
-      for (std::int64_t e = team.rank(); e < count * D; e += team.size()) {
-        const std::int64_t i = e / D, d = e % D;
+      for_matrix(team, count, scratch.D, [&](int i, int d) {
         T more = 0;
-        for (std::int64_t j = 0; j < keys; ++j)
+        for (int j = 0; j < keys; ++j)
           more += scratch.square(1)[i * B + j] * scratch.matrix(2)[j * scratch.ld + d];
         sum[i * scratch.ld + d] += more;
-      }
+      });
       team.sync();
     }
     scratch.store(team, sum, count, scale, dq + row * batch.ld_q + channel, batch.ld_q);
@@ -284,36 +281,36 @@ struct AttentionKeyGradient {
   constexpr Launch launch() const { return attention_launch(batch, batch.most_tokens, tile); }
   template <class Team>
   constexpr void operator()(Team& team, std::int64_t block) const {
-    const std::int64_t D = batch.channels, B = tile;
-    const AttentionUnit unit(block, batch.heads, pieces(batch.most_tokens, B), B);
+    const AttentionUnit unit(block, batch.heads, pieces(batch.most_tokens, tile), tile);
     const TextRows queries(batch.query_offsets, unit.text), tokens(batch.offsets, unit.text);
     if (unit.first >= tokens.count) return;
-    const AttentionScratch<T> scratch(B, D, team.template shared<T>());
-    const std::int64_t keys = least(B, tokens.count - unit.first), channel = unit.head * D;
-    const std::int64_t at = (tokens.begin + unit.first) * batch.ld + channel;
+    const std::int64_t channel = unit.head * batch.channels,
+                       at = (tokens.begin + unit.first) * batch.ld + channel;
+    const AttentionScratch<T> scratch(tile, batch.channels, team.template shared<T>());
+    const int B = scratch.B, ld = scratch.ld, keys = scratch.least_of(tokens.count - unit.first);
     T *dk_sum = scratch.matrix(4), *dv_sum = scratch.matrix(5);
     scratch.load(team, batch.k + at, batch.ld, keys, T(1), scratch.matrix(2));
     scratch.load(team, batch.v + at, batch.ld, keys, T(1), scratch.matrix(3));
     scratch.clear(team, dk_sum);
     scratch.clear(team, dv_sum);
     for (std::int64_t first = 0; first < queries.count; first += B) {
-      const std::int64_t row = queries.begin + first, count = least(B, queries.count - first);
+      const std::int64_t row = queries.begin + first;
+      const int count = scratch.least_of(queries.count - first);
       scratch.load(team, batch.q + row * batch.ld_q + channel, batch.ld_q, count,
-                   attention_scale<T>(D), scratch.matrix(0));
+                   attention_scale<T>(batch.channels), scratch.matrix(0));
       scratch.load(team, dout + row * batch.ld_out + channel, batch.ld_out, count, T(1),
                    scratch.matrix(1));
       team.sync();
       attention_slopes(team, scratch, batch, unit.head, row, count, unit.first, keys, delta);
-      for (std::int64_t e = team.rank(); e < keys * D; e += team.size()) {
-        const std::int64_t j = e / D, d = e % D;
+      for_matrix(team, keys, scratch.D, [&](int j, int d) {
         T more_k = 0, more_v = 0;
-        for (std::int64_t i = 0; i < count; ++i) {
-          more_k += scratch.square(1)[i * B + j] * scratch.matrix(0)[i * scratch.ld + d];
-          more_v += scratch.square(0)[i * B + j] * scratch.matrix(1)[i * scratch.ld + d];
+        for (int i = 0; i < count; ++i) {
+          more_k += scratch.square(1)[i * B + j] * scratch.matrix(0)[i * ld + d];
+          more_v += scratch.square(0)[i * B + j] * scratch.matrix(1)[i * ld + d];
         }
-        dk_sum[j * scratch.ld + d] += more_k;
-        dv_sum[j * scratch.ld + d] += more_v;
-      }
+        dk_sum[j * ld + d] += more_k;
+        dv_sum[j * ld + d] += more_v;
+      });
       team.sync();
     }
     scratch.store(team, dk_sum, keys, T(1), dk + at, batch.ld);
@@ -322,18 +319,37 @@ struct AttentionKeyGradient {
 };
 
 template <class Launcher, class T>
-constexpr AttentionOfBatch<T> attention{
-    .forward =
-        [](const AttentionBatch<T>& batch, T* out) {
-          Launcher::run(AttentionForward<T>{batch, attention_tile(batch.channels, sizeof(T)), out});
-        },
-    .backward =
-        [](const AttentionBatch<T>& batch, const T* out, const T* dout, T* delta, T* dq, T* dk,
-           T* dv) {
-          const std::int64_t tile = attention_tile(batch.channels, sizeof(T));
-          for_each<Launcher>(AttentionDelta<T>{batch, out, dout, delta}, batch.rows * batch.heads);
-          Launcher::run(AttentionQueryGradient<T>{batch, tile, dout, delta, dq});
-          Launcher::run(AttentionKeyGradient<T>{batch, tile, dout, delta, dk, dv});
-        }};
+void attention_forward(const AttentionBatch<T>& batch, T* out) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (in_bf16(batch)) {
+      return with_channels(batch.channels, [&]<int K>() {
+        Launcher::run(AttentionForwardBf16<K>{batch, attention_scale<float>(batch.channels), out});
+      });
+    }
+  }
+  Launcher::run(AttentionForward<T>{batch, attention_tile(batch.channels, sizeof(T)), out});
+}
+
+template <class Launcher, class T>
+void attention_backward(const AttentionBatch<T>& batch, const T* out, const T* dout, T* delta,
+                        T* dq, T* dk, T* dv) {
+  for_each<Launcher>(AttentionDelta<T>{batch, out, dout, delta}, batch.rows * batch.heads);
+  if constexpr (std::is_same_v<T, float>) {
+    if (in_bf16(batch)) {
+      return with_channels(batch.channels, [&]<int K>() {
+        const float scale = attention_scale<float>(batch.channels);
+        Launcher::run(AttentionQueryGradientBf16<K>{batch, scale, dout, delta, dq});
+        Launcher::run(AttentionKeyGradientBf16<K>{batch, scale, dout, delta, dk, dv});
+      });
+    }
+  }
+  const std::int64_t tile = attention_tile(batch.channels, sizeof(T));
+  Launcher::run(AttentionQueryGradient<T>{batch, tile, dout, delta, dq});
+  Launcher::run(AttentionKeyGradient<T>{batch, tile, dout, delta, dk, dv});
+}
+
+template <class Launcher, class T>
+constexpr AttentionOfBatch<T> attention{.forward = attention_forward<Launcher, T>,
+                                        .backward = attention_backward<Launcher, T>};
 
 }  // namespace holdfast::cuda

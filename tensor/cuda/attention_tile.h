@@ -13,10 +13,11 @@ constexpr std::int64_t attention_elements(std::int64_t B, std::int64_t D) {
 }
 
 /// Rows of a tile: 32, 16 or 8 (whole octets of dropout decisions), the most that fit; 0: none do.
+/// 32 only where several blocks fit a multiprocessor; with 8 most threads have no score to compute.
 constexpr std::int64_t attention_tile(std::int64_t D, std::int64_t element_bytes) {
   for (std::int64_t B = 32; B >= 8; B /= 2) {
-    if (D <= kMaxSharedBytes && attention_elements(B, D) * element_bytes <= kMaxSharedBytes)
-      return B;
+    const std::int64_t most = B == 32 ? kMaxSharedBytes : kMostSharedBytes;
+    if (D <= most && attention_elements(B, D) * element_bytes <= most) return B;
   }
   return 0;
 }

@@ -14,8 +14,9 @@ struct Launch {
   std::int64_t shared_bytes = 0;  // memory that a block's threads share
 };
 
-inline constexpr std::int64_t kMaxGrid = 2147483647;        // blocks of a grid along x
-inline constexpr std::int64_t kMaxSharedBytes = 48 * 1024;  // without asking for more
+inline constexpr std::int64_t kMaxGrid = 2147483647;         // blocks of a grid along x
+inline constexpr std::int64_t kMaxSharedBytes = 48 * 1024;   // without asking for more
+inline constexpr std::int64_t kMostSharedBytes = 99 * 1024;  // when asked, from capability 8.0 on
 inline constexpr int kThreads = 256;
 inline constexpr std::int64_t kElementsPerBlock = 4 * kThreads;
 

@@ -87,6 +87,7 @@ struct AttentionBatch {
   const std::int32_t *slots, *places;  // of the queries
   std::int64_t ld_out;                 // of out and dout
   T* lse;                              // (M, H) log sum exp of each query's scores
+  bool bf16 = false;  // f32 of up to 128 channels: operands of products rounded to bf16
 };
 
 template <class T>

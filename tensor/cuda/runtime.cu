@@ -15,7 +15,6 @@
 namespace holdfast::cuda {
 namespace {
 
-constexpr int kMostDevices = 64;
 constexpr int kLeastMajor = 8;  // compute capability 8.0: what this is compiled for
 
 void check(cudaError_t error, const char* what) {

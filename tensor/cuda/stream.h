@@ -9,6 +9,8 @@ struct CUstream_st;  // what a cudaStream_t points to
 
 namespace holdfast::cuda {
 
+inline constexpr int kMostDevices = 64;
+
 /// Of the device that this thread works with (Runtime::select).
 CUstream_st* current_stream();
 int current_device_number();

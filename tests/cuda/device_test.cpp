@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
 
 #include "autograd/ops.h"
+#include "tensor/cuda/attention_bf16.h"
 #include "tensor/cuda/attention_tile.h"
 #include "tensor/cuda/launch.h"
 #include "tensor/cuda/operations.h"
@@ -151,25 +153,60 @@ TEST(Launch, StaysWithinTheLimitsOfAGrid) {
 
 TEST(Launch, TilesOfAttentionFitSharedMemory) {
   using namespace cuda;
+  static_assert(kMostSharedBytes == 101376);
   for (const std::int64_t bytes : {4, 8}) {
     for (std::int64_t D = 1; D < 2000; ++D) {
       const std::int64_t tile = attention_tile(D, bytes);
+      const auto taken = [&](std::int64_t B) { return attention_elements(B, D) * bytes; };
       EXPECT_EQ(tile > 0, attention_fits(D, bytes));
       EXPECT_EQ(tile % 8, 0);
       if (tile > 0) {
-        EXPECT_LE(attention_elements(tile, D) * bytes, kMaxSharedBytes);
+        EXPECT_LE(taken(tile), tile == 32 ? kMaxSharedBytes : kMostSharedBytes);
       }
       if (tile < 32) {
-        EXPECT_GT(attention_elements(std::max<std::int64_t>(8, 2 * tile), D) * bytes,
-                  kMaxSharedBytes);
+        EXPECT_GT(taken(std::max<std::int64_t>(8, 2 * tile)),
+                  tile == 16 ? kMaxSharedBytes : kMostSharedBytes);
       }
     }
   }
   // MiniLM's and BERT's heads.
   EXPECT_EQ(attention_tile(32, 4), 32);
   EXPECT_EQ(attention_tile(64, 4), 16);
-  EXPECT_EQ(attention_tile(64, 8), 8);
+  EXPECT_EQ(attention_tile(64, 8), 16);
+  // The largest.
+  EXPECT_EQ(attention_tile(522, 4), 8);
+  EXPECT_EQ(attention_tile(523, 4), 0);
+  EXPECT_EQ(attention_tile(258, 8), 8);
+  EXPECT_EQ(attention_tile(259, 8), 0);
   EXPECT_FALSE(attention_fits(std::numeric_limits<std::int64_t>::max() / 64, 4));
+}
+
+TEST(Launch, AttentionInBf16FitsWhatADeviceHas) {
+  using namespace cuda;
+  AttentionBatch<float> batch{};
+  batch.bf16 = true;
+  batch.texts = 3;
+  batch.heads = 5;
+  batch.most_queries = 65;
+  batch.most_tokens = 64;
+  for (batch.channels = 1; batch.channels <= 128; ++batch.channels) {
+    EXPECT_TRUE(in_bf16(batch));
+    EXPECT_GE(bf16_attention_channels(batch.channels), batch.channels);
+    with_channels(batch.channels, [&]<int K>() {
+      EXPECT_EQ(K, bf16_attention_channels(batch.channels));
+      for (const Launch& launch : {AttentionForwardBf16<K>{batch, 1, nullptr}.launch(),
+                                   AttentionQueryGradientBf16<K>{batch, 1, {}, {}, {}}.launch()}) {
+        EXPECT_EQ(launch.blocks, 3 * 5 * 2);
+        EXPECT_EQ(launch.threads, 128);
+        EXPECT_LE(launch.shared_bytes, K < 128 ? kMaxSharedBytes : kMostSharedBytes);
+      }
+      EXPECT_EQ((AttentionKeyGradientBf16<K>{batch, 1, {}, {}, {}, {}}.launch().blocks), 3 * 5);
+    });
+  }
+  EXPECT_FALSE(in_bf16(batch)) << "129 channels";
+  batch.channels = 64;
+  batch.bf16 = false;
+  EXPECT_FALSE(in_bf16(batch));
 }
 
 TEST(Launch, PartialSumsAreThoseOfEachLevel) {

@@ -130,7 +130,8 @@ void add_attention(std::vector<Fused>& all) {
                                             {{3, 1, 5}, 2, 6},
                                             {{8, 9, 17}, 3, 12},
                                             {{70, 33}, 2, 64},
-                                            {{5}, 1, 200}}) {
+                                            {{5}, 1, 200},
+                                            {{3}, 1, 300}}) {
       const Packing packing = packing_of(lengths);
       std::vector<std::int32_t> slots, some;
       for (std::size_t b = 0; b < lengths.size(); ++b) {
@@ -138,19 +139,20 @@ void add_attention(std::vector<Fused>& all) {
         some.push_back(std::min(lengths[b], 1 + 10 * static_cast<std::int32_t>(b)));
       }
       const Packing queries = packing_of(some, slots);
+      const double single = C / heads > 256 ? 8e-6 : 4e-6;
       const std::string name =
           std::to_string(packing.rows()) + 'x' + std::to_string(C) + (p > 0 ? " with dropout" : "");
       all.push_back({"attention " + name,
                      {random_tensor({packing.rows(), 3 * C}, 1, 2.0)},
                      [=](const Vars& v) { return attention(v[0], heads, packing, key); },
-                     4e-6,
+                     single,
                      cuda::attention_fits(C / heads, 8)});
       all.push_back(
           {"attention of some queries " + name,
            {random_tensor({queries.rows(), C}, 2, 2.0),
             random_tensor({packing.rows(), 2 * C}, 3, 2.0)},
            [=](const Vars& v) { return attention(v[0], v[1], heads, queries, packing, key); },
-           4e-6,
+           single,
            cuda::attention_fits(C / heads, 8)});
     }
   }

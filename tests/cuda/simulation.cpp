@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <barrier>
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "tensor/cuda/tables.h"
+#include "tensor/dtype.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/gemm.h"
 #include "tests/reference/tf32.h"
@@ -23,9 +25,14 @@ namespace {
 
 constexpr std::int64_t kAlignment = 256;
 
-/// What a kernel sees of its threads.
+/// What a kernel sees of its threads. Each is a warp too (tensor/cuda/warp.h), whose lanes'
+/// registers it holds: so a kernel's places of elements are those of a device.
 class HostTeam {
  public:
+  static constexpr int kLanes = kWarp;
+  using Rows = Fragment<HostTeam, const std::uint32_t*, 1>;
+  using Registers = Fragment<HostTeam, std::uint32_t, 4>;
+
   HostTeam(int rank, int size, std::barrier<>& barrier, std::byte* memory)
       : rank_(rank), size_(size), barrier_(barrier), memory_(memory) {}
   int rank() const { return rank_; }
@@ -38,7 +45,58 @@ class HostTeam {
     return reinterpret_cast<T*>(memory_);
   }
 
+  int warp() const { return rank_; }
+  int warps() const { return size_; }
+  int lane(int l) const { return l; }
+  static std::uint32_t bf16_pair(float x, float y) {
+    return Bf16(x).bits | std::uint32_t{Bf16(y).bits} << 16;
+  }
+  static bool aligned(const float* x) { return reinterpret_cast<std::uintptr_t>(x) % 16 == 0; }
+  static void load_four(const float* x, float (&four)[4]) { std::copy_n(x, 4, four); }
+  void load(const Rows& rows, int offset, Registers& m) const {
+    for (int l = 0; l < kWarp; ++l) {
+      for (int j = 0; j < 4; ++j) m.of[l][j] = rows.of[8 * j + l / 4][0][offset + l % 4];
+    }
+  }
+  void load_transposed(const Rows& rows, int offset, Registers& m) const {
+    for (int l = 0; l < kWarp; ++l) {
+      for (int j = 0; j < 4; ++j) {
+        const int g = l / 4, row = 8 * j + l % 4 * 2;
+        const auto element = [&](int r) {
+          return rows.of[r][0][offset + g / 2] >> (g % 2 * 16) & 0xffff;
+        };
+        m.of[l][j] = element(row) | element(row + 1) << 16;
+      }
+    }
+  }
+  void multiply(Fragment<HostTeam, float, 4>& c, const Registers& a, const Registers& b,
+                int n) const {
+    float A[16][16], B[16][8];
+    for (int l = 0; l < kWarp; ++l) {
+      const int g = l / 4, t = l % 4;
+      for (int e = 0; e < 8; ++e) A[g + e / 2 % 2 * 8][2 * t + e % 2 + e / 4 * 8] = half(a, l, e);
+      for (int e = 0; e < 4; ++e) B[2 * t + e % 2 + e / 2 * 8][g] = half(b, l, 4 * n + e);
+    }
+    for (int l = 0; l < kWarp; ++l) {
+      for (int e = 0; e < 4; ++e) {
+        for (int k = 0; k < 16; ++k)
+          c.of[l][e] += A[l / 4 + e / 2 * 8][k] * B[k][l % 4 * 2 + e % 2];
+      }
+    }
+  }
+  template <class T, int N>
+  Fragment<HostTeam, T, N> exchange(const Fragment<HostTeam, T, N>& x, int mask) const {
+    Fragment<HostTeam, T, N> result;
+    for (int l = 0; l < kWarp; ++l) std::copy_n(x.of[l ^ mask], N, result.of[l]);
+    return result;
+  }
+
  private:
+  // Element `number` of a lane, two a register.
+  static float half(const Registers& x, int lane, int number) {
+    return std::bit_cast<float>(x.of[lane][number / 2] >> (number % 2 * 16) << 16);
+  }
+
   int rank_, size_;
   std::barrier<>& barrier_;
   std::byte* memory_;
