@@ -11,7 +11,7 @@ namespace {
 void lap_of(std::string_view phase, std::string_view name, const std::vector<Edge>& inputs,
             std::int64_t products) {
   if (const Device on = current_device(); on.is_cuda())
-    cuda::runtime()->wait(on.cuda);  // what it was asked for takes its time later
+    cuda::runtime()->wait(on.cuda);  // or whoever waits next is given its time
   if (name != "linear") return lap(phase, name);
   const std::int64_t N = inputs[0].shape()[0], I = inputs[0].shape()[1], O = inputs[2].shape()[0];
   const std::string label = "linear " + std::to_string(I) + "->" + std::to_string(O);
