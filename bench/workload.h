@@ -17,9 +17,9 @@
 
 namespace holdfast::bench {
 
-inline const Options kWorkload{{"model", ""},         {"config", ""}, {"classes", "4"},
-                               {"full", ""},          {"data", ""},   {"batch", "32"},
-                               {"max-length", "128"}, {"steps", "6"}, {"threads", "2"},
+inline const Options kWorkload{{"model", ""},         {"config", ""},      {"classes", "4"},
+                               {"full", ""},          {"data", ""},        {"batch", "32"},
+                               {"max-length", "128"}, {"steps", "6"},      {"threads", "2"},
                                {"device", "cpu"},     {"precision", "f32"}};
 
 /// To the end of its scope: where tensors are made, and the precision of products.

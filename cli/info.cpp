@@ -39,12 +39,14 @@ std::string devices() {
   std::string text = "cpu";
   const cuda::Runtime* runtime = cuda::runtime();
   if (runtime == nullptr) return text;
-  if (const std::string missing = runtime->missing(); !missing.empty())
-    return text + " (" + missing + ')';
-  for (int device = 0; device < runtime->device_count(); ++device) {
+  const int count = runtime->device_count();
+  if (count == 0) return text + " (" + runtime->missing(0) + ')';
+  for (int device = 0; device < count; ++device) {
     const cuda::DeviceFacts facts = runtime->facts(device);
-    text += fmt::format(", {} ({}, {})", name_of(Device{device}), facts.name,
-                        human_bytes(facts.memory_bytes));
+    const std::string missing = runtime->missing(device);
+    text +=
+        fmt::format(", {} ({}, {}{}{})", name_of(Device{device}), facts.name,
+                    human_bytes(facts.memory_bytes), missing.empty() ? "" : "; no use: ", missing);
   }
   return text + "; " + runtime->description();
 }

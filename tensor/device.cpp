@@ -45,7 +45,7 @@ void require_device(Device device) {
                              "this build has no CUDA: build with -DHOLDFAST_CUDA=ON (make cuda), "
                              "or take the device \"cpu\"");
   }
-  const std::string missing = runtime->missing();
+  const std::string missing = runtime->missing(device.cuda);
   if (!missing.empty()) throw std::runtime_error(wanted + missing + ": take the device \"cpu\"");
   if (const int count = runtime->device_count(); device.cuda >= count) {
     throw std::runtime_error(wanted + "this machine has " + std::to_string(count) +

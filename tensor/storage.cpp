@@ -37,13 +37,13 @@ struct Place {
   auto operator<=>(const Place&) const = default;
 };
 
+// Null when there is not enough.
 std::byte* allocate(Place place, std::int64_t bytes) {
   const int device = place.device.cuda;
   void* data = !place.device.is_cuda()
                    ? std::aligned_alloc(kAlignment, static_cast<std::size_t>(bytes))
                : place.pinned ? cuda::runtime()->allocate_pinned(device, bytes)
                               : cuda::runtime()->allocate(device, bytes);
-  if (data == nullptr) throw std::bad_alloc();
   return static_cast<std::byte*>(data);
 }
 
@@ -77,6 +77,11 @@ class Pool {
       use_.cached -= block;
     } else {
       data = allocate(place, block);
+      if (data == nullptr) {  // of other sizes there may be enough
+        release_all();
+        data = allocate(place, block);
+      }
+      if (data == nullptr) throw std::bad_alloc();
     }
     count_live(block);
     return data;
@@ -104,11 +109,7 @@ class Pool {
 
   void release() {
     std::lock_guard lock(mutex_);
-    for (auto& [key, free] : free_) {
-      for (const Free& of : free) holdfast::release(key.first, of.data);
-    }
-    free_.clear();
-    use_.cached = 0;
+    release_all();
   }
 
   MemoryUse use() {
@@ -135,6 +136,14 @@ class Pool {
   void count_live(std::int64_t block) {
     use_.live += block;
     use_.peak = std::max(use_.peak, use_.live);
+  }
+
+  void release_all() {
+    for (auto& [key, free] : free_) {
+      for (const Free& of : free) holdfast::release(key.first, of.data);
+      free.clear();
+    }
+    use_.cached = 0;
   }
 
   struct Free {

@@ -131,8 +131,9 @@ struct Saved {
         const Unit& unit = units[static_cast<std::size_t>(i)];
         if (i + 1 < end) fetch(units[static_cast<std::size_t>(i + 1)]);
         const auto view = head<T>(unit, mask);
-        const Tensor scratch = Tensor::empty(
-            {kernel.scratch(view.queries, view.tokens, view.channels)}, dtype_of<T>());
+        const Tensor scratch =
+            Tensor::empty({kernel.scratch(view.queries, view.tokens, view.channels)},
+                          dtype_of<T>(), Device());
         work(unit, view, scratch.data<T>());
       }
     });

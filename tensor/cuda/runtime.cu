@@ -73,7 +73,7 @@ std::string missing_of(int device) {
   return {};
 }
 
-std::string missing() {
+std::string missing(int device) {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess) {
@@ -81,10 +81,8 @@ std::string missing() {
     return std::string("CUDA finds no GPU here (") + cudaGetErrorString(error) + ')';
   }
   if (count == 0) return "CUDA finds no GPU here";
-  for (int device = 0; device < count_devices(); ++device) {
-    if (std::string text = missing_of(device); !text.empty()) return text;
-  }
-  return missing_for_gemm();
+  std::string text = device < count_devices() ? missing_of(device) : "";
+  return text.empty() ? missing_for_gemm() : text;
 }
 
 DeviceFacts facts(int device) {

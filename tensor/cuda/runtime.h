@@ -19,8 +19,8 @@ struct DeviceFacts {
 /// Everything that is ordered (kernels, zero, copy) runs on a device after what was asked of it
 /// before, while the caller goes on. Functions throw std::runtime_error with CUDA's own words.
 struct Runtime {
-  /// Why there is no device; empty: there is.
-  std::string (*missing)();
+  /// Why this device, of those that there are, cannot be used; or why there is none. Empty: it can.
+  std::string (*missing)(int device);
   int (*device_count)();
   DeviceFacts (*facts)(int device);
   /// Versions of driver, runtime and cuBLASLt, for ledgers and `info`.

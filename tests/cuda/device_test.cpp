@@ -126,6 +126,33 @@ TEST_P(DeviceMemory, IsNotWrittenToAgainTooSoon) {
   }
 }
 
+// A device with room for one block: what is kept for another size makes way.
+TEST_P(DeviceMemory, GivesKeptBlocksBackBeforeItRunsOut) {
+  if (GetParam() == kGpu) return;
+  static const cuda::Runtime& whole = cuda::simulation(GetParam());
+  static int blocks = 0;
+  release_cached_memory();
+  cuda::Runtime scarce = whole;
+  scarce.allocate = [](int device, std::int64_t bytes) -> void* {
+    return blocks++ == 0 ? whole.allocate(device, bytes) : (--blocks, nullptr);
+  };
+  scarce.release = [](int device, void* memory) {
+    --blocks;
+    whole.release(device, memory);
+  };
+  cuda::use_runtime(&scarce);
+  const OnDevice scope({0});
+  { const Storage kept(4096); }
+  {
+    const Storage other(8192);
+    EXPECT_EQ(memory_use().cached, 0);
+    EXPECT_THROW(Storage(64), std::bad_alloc);
+  }
+  release_cached_memory();
+  EXPECT_EQ(blocks, 0);
+  cuda::use_runtime(&whole);
+}
+
 TEST_P(DeviceMemory, HasAsManyDevicesAsItSays) {
   if (GetParam() == kGpu) return;
   require_device({1});

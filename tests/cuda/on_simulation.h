@@ -22,7 +22,7 @@ class OnDeviceTest : public testing::TestWithParam<int> {
     cuda::use_runtime(nullptr);
     const cuda::Runtime* runtime = cuda::runtime();
     if (runtime == nullptr) GTEST_SKIP() << "this build has no CUDA";
-    if (const std::string missing = runtime->missing(); !missing.empty())
+    if (const std::string missing = runtime->missing(0); !missing.empty())
       GTEST_SKIP() << "no GPU: " << missing;
   }
   void TearDown() override {

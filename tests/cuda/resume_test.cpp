@@ -143,7 +143,7 @@ TEST_P(ResumeOnDevice, WithoutADeviceNothingIsExecutedAndNothingChanged) {
   const std::string ledger = file_text(files.path("out") / "ledger.jsonl");
   release_cached_memory();
   cuda::Runtime empty = cuda::simulation(GetParam());
-  empty.missing = [] { return std::string("CUDA finds no GPU here"); };
+  empty.missing = [](int) { return std::string("CUDA finds no GPU here"); };
   cuda::use_runtime(&empty);
   const std::string says = "device \"cuda:0\": CUDA finds no GPU here: take the device \"cpu\"";
   expect_error<Refused>("resume", says, [&] { resume_recipe(recipe); });

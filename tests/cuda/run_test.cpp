@@ -173,7 +173,7 @@ TEST_P(RunOnDevice, AStepWaitsTwice) {
 
 TEST(RunOnMissingDevice, IsRefused) {
   const cuda::Runtime* runtime = cuda::built_in();
-  if (runtime != nullptr && runtime->missing().empty()) GTEST_SKIP() << "this machine has a GPU";
+  if (runtime != nullptr && runtime->missing(0).empty()) GTEST_SKIP() << "this machine has a GPU";
   const RunFixture files;
   expect_error<Refused>("no GPU",
                         runtime == nullptr ? "device \"cuda:0\": this build has no CUDA: build with"

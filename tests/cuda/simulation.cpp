@@ -287,7 +287,7 @@ const Runtime& simulation(int team_size) {
   static const Tables tables =
       make_tables<Launcher>(kProducts<float>, kProducts<double>, kProducts<Bf16>);
   static const Runtime runtime{
-      .missing = [] { return std::string(); },
+      .missing = [](int) { return std::string(); },
       .device_count = [] { return 2; },
       .facts =
           [](int) {
