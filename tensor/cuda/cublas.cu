@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
@@ -190,15 +191,18 @@ cublasLtMatmulPreferenceOpaque_t preference_of(const Question& q) {
   return preference;
 }
 
-cublasLtMatmulAlgo_t choose(cublasLtHandle_t handle, const Question& question, Description& d) {
+using Algorithm = std::optional<cublasLtMatmulAlgo_t>;
+
+// None where the library has none for such a shape and these limits.
+Algorithm choose(cublasLtHandle_t handle, const Question& question, Description& d) {
   auto preference = preference_of(question);
   cublasLtMatmulHeuristicResult_t choice;
   int found = 0;
-  check(
-      library().choose(handle, &d.product, &d.b, &d.a, &d.c, &d.c, &preference, 1, &choice, &found),
-      "choose an algorithm");
-  if (found == 0 || choice.state != CUBLAS_STATUS_SUCCESS)
-    throw std::runtime_error("[cuda] cuBLASLt has no algorithm for a product");
+  const cublasStatus_t status =
+      library().choose(handle, &d.product, &d.b, &d.a, &d.c, &d.c, &preference, 1, &choice, &found);
+  if (status == CUBLAS_STATUS_NOT_SUPPORTED) return {};
+  check(status, "choose an algorithm");
+  if (found == 0 || choice.state != CUBLAS_STATUS_SUCCESS) return {};
   return choice.algo;
 }
 
@@ -206,7 +210,7 @@ cublasLtMatmulAlgo_t choose(cublasLtHandle_t handle, const Question& question, D
 // again. An answer follows from its question alone, so bits do not depend on what was asked before.
 class Choices {
  public:
-  cublasLtMatmulAlgo_t answer(cublasLtHandle_t handle, const Question& question, Description& d) {
+  Algorithm answer(cublasLtHandle_t handle, const Question& question, Description& d) {
     const std::lock_guard lock(mutex_);
     if (const auto known = answers_.find(question); known != answers_.end()) return known->second;
     if (answers_.size() >= kMostChoices) answers_.clear();
@@ -215,7 +219,7 @@ class Choices {
 
  private:
   std::mutex mutex_;
-  std::map<Question, cublasLtMatmulAlgo_t> answers_;
+  std::map<Question, Algorithm> answers_;
 };
 
 Choices& choices() {
@@ -229,10 +233,11 @@ void multiply(const Product<T>& p) {
   const Handle& handle = handle_of(device);
   const Question question = question_of(device, p);
   Description d(question, p.bias);
-  const cublasLtMatmulAlgo_t algorithm = choices().answer(handle.handle, question, d);
+  const Algorithm algorithm = choices().answer(handle.handle, question, d);
+  if (!algorithm) return multiply_plainly(p);
   const typename Product<T>::Sum alpha = 1, beta = p.add ? 1 : 0;
   check(library().multiply(handle.handle, &d.product, &alpha, p.B, &d.b, p.A, &d.a, &beta, p.C,
-                           &d.c, p.C, &d.c, &algorithm, handle.workspace, kWorkspaceBytes,
+                           &d.c, p.C, &d.c, &*algorithm, handle.workspace, kWorkspaceBytes,
                            current_stream()),
         "multiply");
   asked("multiply");

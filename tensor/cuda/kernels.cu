@@ -2,6 +2,7 @@
 #include <array>
 #include <mutex>
 
+#include "tensor/cuda/product.h"
 #include "tensor/cuda/stream.h"
 #include "tensor/cuda/tables.h"
 
@@ -120,6 +121,14 @@ struct Launcher {
 };
 
 }  // namespace
+
+template <class T>
+void multiply_plainly(const Product<T>& product) {
+  for_each<Launcher>(PlainProduct<T>{product}, product.M * product.N);
+}
+template void multiply_plainly<float>(const Product<float>&);
+template void multiply_plainly<double>(const Product<double>&);
+template void multiply_plainly<Bf16>(const Product<Bf16>&);
 
 const Tables& device_tables() {
   static const Tables tables = make_tables<Launcher>(

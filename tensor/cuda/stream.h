@@ -23,6 +23,9 @@ const Tables& device_tables();
 /// Products (cublas.cu).
 template <class T>
 Products<T> device_products();
+/// Asks for a product that cuBLASLt has no algorithm for (kernels.cu).
+template <class T>
+void multiply_plainly(const Product<T>& product);
 /// Why there are no products; empty: there are.
 std::string missing_for_gemm();
 /// "cuBLASLt 13.0.2"

@@ -7,12 +7,13 @@
 #include <thread>
 #include <vector>
 
+#include "tensor/cuda/product.h"
 #include "tensor/cuda/stream.h"
 #include "tests/cublas/stand_in/stand_in.h"
-#include "tests/reference/expect_error.h"
 #include "tests/reference/tf32.h"
 
-// Of CUDA's runtime cublas.cu asks for the workspace alone; of ours (runtime.cu), for the stream.
+// Of CUDA's runtime cublas.cu asks for the workspace alone; of ours for the stream (runtime.cu) and
+// for products that the library has no algorithm for (kernels.cu).
 extern "C" cudaError_t cudaMalloc(void** memory, std::size_t) {
   static int place;
   *memory = &place;
@@ -22,6 +23,16 @@ namespace holdfast::cuda {
 CUstream_st* current_stream() { return nullptr; }
 int current_device_number() { return 0; }
 void asked(const char*) {}
+int plain_products = 0;
+template <class T>
+void multiply_plainly(const Product<T>& product) {
+  ++plain_products;
+  const PlainProduct<T> element{product};
+  for (std::int64_t i = 0; i < product.M * product.N; ++i) element(i);
+}
+template void multiply_plainly(const Product<float>&);
+template void multiply_plainly(const Product<double>&);
+template void multiply_plainly(const Product<Bf16>&);
 }  // namespace holdfast::cuda
 
 namespace holdfast {
@@ -90,6 +101,7 @@ using Types = testing::Types<float, double, Bf16>;
 TYPED_TEST_SUITE(CublasProducts, Types);
 
 TYPED_TEST(CublasProducts, EqualNaiveOnes) {
+  cuda::plain_products = 0;
   for (int which = 0; which < 16; ++which) {
     for (const std::int64_t pad : {0, 1, 4}) {
       Case<TypeParam> one(which & 1, which & 2, 5, 7, 3, pad);
@@ -99,6 +111,18 @@ TYPED_TEST(CublasProducts, EqualNaiveOnes) {
       one.multiply();
       EXPECT_EQ(one.c, expected) << which << " with rows " << pad << " wider";
     }
+  }
+  EXPECT_EQ(cuda::plain_products, 0);
+}
+
+TYPED_TEST(CublasProducts, WithoutAnAlgorithmAreOurOwn) {
+  for (int which = 0; which < 16; ++which) {
+    Case<TypeParam> one(which & 1, which & 2, 5, 7, 3, which);
+    one.product.add = which & 4;
+    if ((which & 8) != 0) one.product.bias = one.bias.data();
+    const auto expected = one.expected();
+    cuda::multiply_plainly(one.product);
+    EXPECT_EQ(one.c, expected) << which;
   }
 }
 
@@ -119,8 +143,11 @@ TEST(CublasBias, IsTakenInFloatFromWholeSixteenBytesOn) {
   EXPECT_FALSE(cuda::takes_bias(f64));
   Case<double> one(false, true, 2, 2, 2, 0);
   one.product.bias = one.bias.data();
-  expect_error<std::runtime_error>("f64", "[cuda] cuBLASLt has no algorithm for a product",
-                                   [&] { one.multiply(); });
+  const auto expected = one.expected();
+  cuda::plain_products = 0;
+  one.multiply();
+  EXPECT_EQ(cuda::plain_products, 1);
+  EXPECT_EQ(one.c, expected);
 }
 
 TEST(CublasTf32, RoundsWhatItReadsWhereAskedFor) {
