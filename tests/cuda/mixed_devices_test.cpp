@@ -357,7 +357,7 @@ TEST_P(MixedDevices, AnotherThreadIsOnTheCpuAndReadsWhatIsAskedFor) {
 
 // Heads that do not fit a device are the CPU's, with scratch memory of whichever thread.
 TEST_P(MixedDevices, NoNumberDependsOnTheWorkersOfTheCpu) {
-  const std::int64_t C = 2 * 130;
+  const std::int64_t C = 2 * 260;
   const Tensor qkv = random_tensor({24, 3 * C}, 1);
   const auto attended = [&](int threads) {
     set_thread_count(threads);
