@@ -1,6 +1,7 @@
 #include "tensor/tensor.h"
 
 #include "tensor/cuda/runtime.h"
+#include "tensor/view_pair.h"
 
 namespace holdfast {
 
@@ -33,20 +34,6 @@ std::array<std::int64_t, Shape::kMaxRank> row_major(const Shape& shape) {
     stride *= shape[i];
   }
   return strides;
-}
-
-template <class Function>
-void with_type(DType dtype, Function&& function) {
-  switch (dtype) {
-    case DType::f32:
-      return function.template operator()<float>();
-    case DType::f64:
-      return function.template operator()<double>();
-    case DType::i32:
-      return function.template operator()<std::int32_t>();
-    case DType::bf16:
-      return function.template operator()<Bf16>();
-  }
 }
 
 // Calls visit(a, b) with the element offsets of both tensors, in row-major order. Shapes are equal.
@@ -201,13 +188,7 @@ void Tensor::copy_from(const Tensor& source) const {
   if (source.shape_ != shape_) {
     throw std::invalid_argument("[copy] from " + source.shape_.text() + " to " + shape_.text());
   }
-  if (device().is_cuda() && source.device() == device() && source.dtype_ == dtype_ &&
-      is_contiguous() && source.is_contiguous()) {
-    const std::int64_t size = size_of(dtype_);
-    return cuda::runtime()->copy(device().cuda,
-                                 source.storage_->data(device()) + source.offset_ * size,
-                                 storage_->data(device()) + offset_ * size, numel_ * size);
-  }
+  if (device().is_cuda() && source.device() == device()) return copy_on_device(source);
   with_type(dtype_, [&]<class To>() {
     To* to = data<To>();
     with_type(source.dtype_, [&]<class From>() {
@@ -222,7 +203,25 @@ void Tensor::copy_from(const Tensor& source) const {
   });
 }
 
+void Tensor::copy_on_device(const Tensor& source) const {
+  const Device on = device();
+  const auto first = [on](const Tensor& x) {
+    return x.storage_->data(on) + x.offset_ * size_of(x.dtype_);
+  };
+  if (source.dtype_ == dtype_ && is_contiguous() && source.is_contiguous()) {
+    cuda::runtime()->copy(on.cuda, first(source), first(*this), numel_ * size_of(dtype_));
+  } else {
+    cuda::table<cuda::Copies>(on.cuda).copy(view_pair(*this, source), source.dtype_,
+                                            first(source), dtype_, first(*this));
+  }
+}
+
 void Tensor::fill(double value) const {
+  if (device().is_cuda()) {
+    std::byte* first = storage_->data(device()) + offset_ * size_of(dtype_);
+    return cuda::table<cuda::Copies>(device().cuda)
+        .fill(view_pair(*this, *this), value, dtype_, first);
+  }
   with_type(dtype_, [&]<class T>() {
     T* out = data<T>();
     for_each_pair(*this, *this,

@@ -83,6 +83,8 @@ class Tensor {
   void fill(double value) const;
 
  private:
+  void copy_on_device(const Tensor& source) const;
+
   std::shared_ptr<Storage> storage_;
   Shape shape_;
   std::array<std::int64_t, Shape::kMaxRank> strides_{};

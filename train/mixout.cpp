@@ -6,9 +6,11 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "autograd/ops/op.h"
 #include "base/parallel.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/dropout.h"
+#include "train/device_update.h"
 
 namespace holdfast {
 namespace {
@@ -55,7 +57,7 @@ Mixout::Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uin
 template <class Body>
 void Mixout::for_each_rows(const Body& body) const {
   parallel_for(static_cast<std::int64_t>(rows_.size()), 1, [&](std::int64_t i, std::int64_t) {
-    const Rows& rows = rows_[static_cast<std::size_t>(i)];
+    const cuda::MaskedRows& rows = rows_[static_cast<std::size_t>(i)];
     const std::vector<std::int32_t> slots(static_cast<std::size_t>(rows.rows), rows.slot);
     const std::vector<std::int32_t> tokens(slots.size(), 0);  // all rows alike
     body(rows, slots.data(), tokens.data());
@@ -66,30 +68,36 @@ void Mixout::mix(const Tensor& theta, std::uint32_t step) {
   if (mixed_) throw std::logic_error("[mixout] the weights are mixed already");
   mixed_ = true;
   key_.step = step;
+  if (const Device on = ops::device_of(theta, old_, aside_); on.is_cuda())
+    return mix_on(on, mask_of(key_), rows_, old_, theta, aside_);
   dispatch(theta.dtype(), "mixout", [&]<class T>() {
     const auto& kernel = kernels::best<kernels::Dropout<T>>();
-    for_each_rows([&](const Rows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
-      const std::int64_t n = rows.rows * rows.C;
-      T* W = theta.data<T>() + rows.begin;
-      const T* W0 = old_.data<T>() + rows.begin;
-      std::copy(W, W + n, aside_.data<T>() + rows.begin);
-      for (std::int64_t i = 0; i < n; ++i) W[i] -= W0[i];
-      kernel.apply(mask_of(key_), slots, tokens, W, W0, rows.rows, rows.C, W);
-    });
+    for_each_rows(
+        [&](const cuda::MaskedRows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
+          const std::int64_t n = rows.rows * rows.C;
+          T* W = theta.data<T>() + rows.begin;
+          const T* W0 = old_.data<T>() + rows.begin;
+          std::copy(W, W + n, aside_.data<T>() + rows.begin);
+          for (std::int64_t i = 0; i < n; ++i) W[i] -= W0[i];
+          kernel.apply(mask_of(key_), slots, tokens, W, W0, rows.rows, rows.C, W);
+        });
   });
 }
 
 void Mixout::unmix(const Tensor& theta, const Tensor& gradient) {
   if (!mixed_) throw std::logic_error("[mixout] the weights are not mixed");
   mixed_ = false;
+  if (const Device on = ops::device_of(theta, gradient, aside_); on.is_cuda())
+    return unmix_on(on, mask_of(key_), rows_, aside_, theta, gradient);
   dispatch(theta.dtype(), "mixout", [&]<class T>() {
     const auto& kernel = kernels::best<kernels::Dropout<T>>();
-    for_each_rows([&](const Rows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
-      const T* aside = aside_.data<T>() + rows.begin;
-      std::copy(aside, aside + rows.rows * rows.C, theta.data<T>() + rows.begin);
-      T* g = gradient.data<T>() + rows.begin;
-      kernel.apply(mask_of(key_), slots, tokens, g, nullptr, rows.rows, rows.C, g);
-    });
+    for_each_rows(
+        [&](const cuda::MaskedRows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
+          const T* aside = aside_.data<T>() + rows.begin;
+          std::copy(aside, aside + rows.rows * rows.C, theta.data<T>() + rows.begin);
+          T* g = gradient.data<T>() + rows.begin;
+          kernel.apply(mask_of(key_), slots, tokens, g, nullptr, rows.rows, rows.C, g);
+        });
   });
 }
 

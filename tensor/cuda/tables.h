@@ -6,12 +6,14 @@
 
 #include "tensor/cuda/activation.h"
 #include "tensor/cuda/attention.h"
+#include "tensor/cuda/copy.h"
 #include "tensor/cuda/cross_entropy.h"
 #include "tensor/cuda/dropout.h"
 #include "tensor/cuda/elementwise.h"
 #include "tensor/cuda/layer_norm.h"
 #include "tensor/cuda/lookup.h"
 #include "tensor/cuda/operations.h"
+#include "tensor/cuda/passes.h"
 #include "tensor/cuda/per_sample.h"
 #include "tensor/cuda/softmax.h"
 #include "tensor/cuda/sums.h"
@@ -22,6 +24,7 @@ namespace holdfast::cuda {
 /// The operations of one element type, of which products are a library's.
 template <class Launcher, class T>
 void fill_tables(const kernels::Gemm<T>& gemm, Tables& tables) {
+  std::get<Broadcast<T>>(tables) = broadcast<Launcher, T>;
   std::get<kernels::Elementwise<T>>(tables) = elementwise<Launcher, T>;
   std::get<kernels::Activations<T>>(tables) = activations<Launcher, T>;
   std::get<kernels::Dropout<T>>(tables) = dropout<Launcher, T>;
@@ -34,12 +37,14 @@ void fill_tables(const kernels::Gemm<T>& gemm, Tables& tables) {
   std::get<AttentionOfBatch<T>>(tables) = attention<Launcher, T>;
   std::get<CrossEntropy<T>>(tables) = cross_entropy<Launcher, T>;
   std::get<UpdateAll<T>>(tables) = update<Launcher, T>;
+  std::get<Passes<T>>(tables) = passes<Launcher, T>;
   std::get<PerSample<T>>(tables) = per_sample<Launcher, T>;
 }
 
 template <class Launcher>
 Tables make_tables(const kernels::Gemm<float>& f32, const kernels::Gemm<double>& f64) {
   Tables tables;
+  std::get<Copies>(tables) = copies<Launcher>;
   fill_tables<Launcher>(f32, tables);
   fill_tables<Launcher>(f64, tables);
   return tables;
