@@ -162,12 +162,24 @@ void add_normalised_on(Device on, const Tensor& x, double factor, double divisor
   });
 }
 
-std::vector<cuda::ScaleSums> scale_on(Device on, std::span<const ArenaSpan> pieces,
-                                      const Tensor& x) {
-  return sums_on<cuda::ScaleSums>(
+std::vector<kernels::DriftSums> drift_on(Device on, const std::vector<cuda::UpdatePiece>& pieces,
+                                         double limit, const Tensor& now, const Tensor& old) {
+  return sums_on<kernels::DriftSums>(
+      on, pieces, now.dtype(),
+      [&]<class T>(const cuda::Passes<T>& passes, const cuda::PieceList& list,
+                   kernels::DriftSums* sums) {
+        passes.drift(list, limit, now.data<T>(on), old.data<T>(on), sums);
+      });
+}
+
+std::vector<cuda::ImportanceSums> importance_sums_on(Device on, std::span<const ArenaSpan> pieces,
+                                                     const Tensor& x) {
+  return sums_on<cuda::ImportanceSums>(
       on, numbered(pieces), x.dtype(),
       [&]<class T>(const cuda::Passes<T>& passes, const cuda::PieceList& list,
-                   cuda::ScaleSums* sums) { passes.scale(list, x.data<T>(on), sums); });
+                   cuda::ImportanceSums* sums) {
+        passes.importance_sums(list, x.data<T>(on), sums);
+      });
 }
 
 template std::vector<kernels::PullSums> adamw_on<float>(

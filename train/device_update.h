@@ -22,8 +22,8 @@ std::vector<kernels::PullSums> adamw_on(Device on, const std::vector<cuda::Updat
                                         const Tensor& theta, const Tensor& gradient,
                                         const Tensor& m, const Tensor& v);
 
-/// What measures do over the arena, by cuda::Passes: tensors of one type on the GPU `on`. None
-/// waits but those that return something.
+/// What measures do over the arena, by the function of cuda::Passes of the same name: tensors of
+/// one type on the GPU `on`. What returns something has waited for it.
 std::vector<kernels::Dots> dots_on(Device on, std::span<const ArenaSpan> pieces, const Tensor& x,
                                    const Tensor& y);
 void subtract_on(Device on, std::span<const ArenaSpan> pieces, double factor, const Tensor& y,
@@ -44,7 +44,9 @@ void unmix_on(Device on, const kernels::DropoutMask& mask,
 /// sum += factor x / divisor, spans of one size.
 void add_normalised_on(Device on, const Tensor& x, double factor, double divisor,
                        const Tensor& sum);
-std::vector<cuda::ScaleSums> scale_on(Device on, std::span<const ArenaSpan> pieces,
-                                      const Tensor& x);
+std::vector<kernels::DriftSums> drift_on(Device on, const std::vector<cuda::UpdatePiece>& pieces,
+                                         double limit, const Tensor& now, const Tensor& old);
+std::vector<cuda::ImportanceSums> importance_sums_on(Device on, std::span<const ArenaSpan> pieces,
+                                                     const Tensor& x);
 
 }  // namespace holdfast

@@ -131,7 +131,7 @@ Tensor means(const Tensor& sums, std::int64_t count, DType dtype) {
   };
   if (const Device on = sums.device(); on.is_cuda()) {
     const ArenaSpan whole{0, sums.numel()};
-    for (const cuda::ScaleSums& piece : scale_on(on, pieces_of({&whole, 1}), sums))
+    for (const cuda::ImportanceSums& piece : importance_sums_on(on, pieces_of({&whole, 1}), sums))
       check_finite(piece.refused == 0);
     const Tensor values = Tensor::zeros(sums.shape(), DType::f64);
     add_normalised_on(on, sums, 1, n, values);

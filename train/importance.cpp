@@ -50,8 +50,8 @@ void add_scaled(const Tensor& fisher, double factor, double divisor, std::int64_
 }
 
 template <class T>
-cuda::ScaleSums scale_sums(std::span<const T> values) {
-  cuda::ScaleSums sums{};
+cuda::ImportanceSums sums_of(std::span<const T> values) {
+  cuda::ImportanceSums sums{};
   for (const T x : values) {
     if (!(x >= 0) || !std::isfinite(x)) {
       ++sums.refused;
@@ -64,12 +64,12 @@ cuda::ScaleSums scale_sums(std::span<const T> values) {
   return sums;
 }
 
-cuda::ScaleSums scale_sums(const Tensor& fisher) {
+cuda::ImportanceSums sums_of(const Tensor& fisher) {
   if (const Device on = fisher.device(); on.is_cuda()) {
     const ArenaSpan whole{0, fisher.numel()};
-    cuda::ScaleSums sums{};
+    cuda::ImportanceSums sums{};
     for (const auto& [sum, maximum, positive, refused] :
-         scale_on(on, pieces_of({&whole, 1}), fisher)) {
+         importance_sums_on(on, pieces_of({&whole, 1}), fisher)) {
       sums.sum += sum;
       sums.maximum = std::max(sums.maximum, maximum);
       sums.positive += positive;
@@ -78,7 +78,7 @@ cuda::ScaleSums scale_sums(const Tensor& fisher) {
     return sums;
   }
   return dispatch(fisher.dtype(), "importance",
-                  [&]<class T>() { return scale_sums<T>(fisher.span<T>()); });
+                  [&]<class T>() { return sums_of<T>(fisher.span<T>()); });
 }
 
 }  // namespace
@@ -96,7 +96,7 @@ Normalization parse_normalization(std::string_view name) {
 }
 
 ImportanceScale importance_scale(const Tensor& fisher, std::int64_t parameter_count) {
-  const cuda::ScaleSums sums = scale_sums(fisher);
+  const cuda::ImportanceSums sums = sums_of(fisher);
   if (sums.refused > 0)
     throw std::invalid_argument("[ewc] importance holds a negative or non-finite value");
   ImportanceScale scale;

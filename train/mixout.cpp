@@ -57,7 +57,7 @@ Mixout::Mixout(const ParameterArena& arena, Tensor theta_old, double p, std::uin
 template <class Body>
 void Mixout::for_each_rows(const Body& body) const {
   parallel_for(static_cast<std::int64_t>(rows_.size()), 1, [&](std::int64_t i, std::int64_t) {
-    const cuda::MaskedRows& rows = rows_[static_cast<std::size_t>(i)];
+    const Rows& rows = rows_[static_cast<std::size_t>(i)];
     const std::vector<std::int32_t> slots(static_cast<std::size_t>(rows.rows), rows.slot);
     const std::vector<std::int32_t> tokens(slots.size(), 0);  // all rows alike
     body(rows, slots.data(), tokens.data());
@@ -72,15 +72,14 @@ void Mixout::mix(const Tensor& theta, std::uint32_t step) {
     return mix_on(on, mask_of(key_), rows_, old_, theta, aside_);
   dispatch(theta.dtype(), "mixout", [&]<class T>() {
     const auto& kernel = kernels::best<kernels::Dropout<T>>();
-    for_each_rows(
-        [&](const cuda::MaskedRows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
-          const std::int64_t n = rows.rows * rows.C;
-          T* W = theta.data<T>() + rows.begin;
-          const T* W0 = old_.data<T>() + rows.begin;
-          std::copy(W, W + n, aside_.data<T>() + rows.begin);
-          for (std::int64_t i = 0; i < n; ++i) W[i] -= W0[i];
-          kernel.apply(mask_of(key_), slots, tokens, W, W0, rows.rows, rows.C, W);
-        });
+    for_each_rows([&](const Rows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
+      const std::int64_t n = rows.rows * rows.C;
+      T* W = theta.data<T>() + rows.begin;
+      const T* W0 = old_.data<T>() + rows.begin;
+      std::copy(W, W + n, aside_.data<T>() + rows.begin);
+      for (std::int64_t i = 0; i < n; ++i) W[i] -= W0[i];
+      kernel.apply(mask_of(key_), slots, tokens, W, W0, rows.rows, rows.C, W);
+    });
   });
 }
 
@@ -91,13 +90,12 @@ void Mixout::unmix(const Tensor& theta, const Tensor& gradient) {
     return unmix_on(on, mask_of(key_), rows_, aside_, theta, gradient);
   dispatch(theta.dtype(), "mixout", [&]<class T>() {
     const auto& kernel = kernels::best<kernels::Dropout<T>>();
-    for_each_rows(
-        [&](const cuda::MaskedRows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
-          const T* aside = aside_.data<T>() + rows.begin;
-          std::copy(aside, aside + rows.rows * rows.C, theta.data<T>() + rows.begin);
-          T* g = gradient.data<T>() + rows.begin;
-          kernel.apply(mask_of(key_), slots, tokens, g, nullptr, rows.rows, rows.C, g);
-        });
+    for_each_rows([&](const Rows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
+      const T* aside = aside_.data<T>() + rows.begin;
+      std::copy(aside, aside + rows.rows * rows.C, theta.data<T>() + rows.begin);
+      T* g = gradient.data<T>() + rows.begin;
+      kernel.apply(mask_of(key_), slots, tokens, g, nullptr, rows.rows, rows.C, g);
+    });
   });
 }
 

@@ -40,13 +40,14 @@ class Mixout {
   void unmix(const Tensor& theta, const Tensor& gradient);
 
  private:
+  using Rows = cuda::MaskedRows;
   /// body(rows, slots, tokens), in parallel.
   template <class Body>
   void for_each_rows(const Body& body) const;
 
   DropoutKey key_;
   Tensor old_, aside_;  // W0, W (n)
-  std::vector<cuda::MaskedRows> rows_;
+  std::vector<Rows> rows_;
   bool mixed_ = false;  // W' is in theta
 };
 

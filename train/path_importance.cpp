@@ -78,15 +78,16 @@ Importance PathImportance::finish(const ParameterArena& arena, std::string_view 
   result.values = Tensor::zeros(start_.shape(), start_.dtype());
   dispatch(start_.dtype(), "path importance", [&]<class T>() {
     const double* w = contributions_.data<double>();
+    const T *start = start_.data<T>(), *end = arena.values().data<T>();
+    T* importance = result.values.data<T>();
     for (const NamedSlice& slice : arena.slices()) {
       if (!slice.task.empty() && slice.task != task) continue;
       for (std::int64_t i = slice.offset; i < slice.offset + slice.size; ++i) {
         if (!std::isfinite(w[i])) {
           throw std::runtime_error("[path importance] a contribution is not finite");
         }
-        const double way = static_cast<double>(arena.values().data<T>()[i]) -
-                           static_cast<double>(start_.data<T>()[i]);
-        result.values.data<T>()[i] = static_cast<T>(std::max(0.0, w[i]) / (way * way + xi));
+        const double way = static_cast<double>(end[i]) - static_cast<double>(start[i]);
+        importance[i] = static_cast<T>(std::max(0.0, w[i]) / (way * way + xi));
       }
     }
   });

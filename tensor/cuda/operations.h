@@ -9,6 +9,7 @@
 #include "tensor/dtype.h"
 #include "tensor/kernels/activation.h"
 #include "tensor/kernels/dropout.h"
+#include "tensor/kernels/element.h"
 #include "tensor/kernels/elementwise.h"
 #include "tensor/kernels/embedding_sum.h"
 #include "tensor/kernels/gemm.h"
@@ -130,14 +131,14 @@ struct MaskedRows {
   std::int64_t begin, rows, C;
   std::int32_t slot;
 };
-/// Of the elements of a piece: their sum, the largest, how many are above 0; and how many are
-/// negative or not finite, which count for nothing else.
-struct ScaleSums {
+/// Of importance: its sum, the largest, how many are above 0; and how many are negative or not
+/// finite, which count for nothing else.
+struct ImportanceSums {
   double sum, maximum;
   std::int64_t positive, refused;
 };
 
-/// Passes over the arena by what holds old tasks (train/); sums in double, one a piece.
+/// Passes over the arena by measures (train/); sums in double, one a piece.
 template <class T>
 struct Passes {
   /// kernels::Update::dots of every piece.
@@ -162,7 +163,12 @@ struct Passes {
   void (*follow)(const T* gradient, const T* after, std::int64_t n, T* before, double* falls);
   /// sum += factor x / divisor: n elements.
   void (*add_normalised)(double factor, double divisor, const T* x, std::int64_t n, T* sum);
-  void (*scale)(const PieceList& pieces, const T* x, ScaleSums* sums);
+  /// Of every piece.
+  void (*importance_sums)(const PieceList& pieces, const T* x, ImportanceSums* sums);
+  /// How far `now` is from the old weights, of which those of a piece begin at
+  /// old[begin - range_begin].
+  void (*drift)(const PieceList& pieces, double limit, const T* now, const T* old,
+                kernels::DriftSums* sums);
 };
 
 /// Rows [offsets[n], offsets[n+1]) of a matrix are sample n's.

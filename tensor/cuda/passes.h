@@ -1,5 +1,5 @@
 // Passes over the arena that measures make; formulas as in train/gradient_projection.h, mixout.h,
-// protect.h, path_importance.h and importance.h. A team owns a piece.
+// protect.h, path_importance.h, importance.h and drift.h. A team owns a piece.
 #pragma once
 
 #include "tensor/cuda/dropout.h"
@@ -12,6 +12,11 @@ namespace holdfast::cuda {
 template <class Team, class Body>
 constexpr void for_piece(Team& team, const UpdatePiece& piece, const Body& body) {
   for (std::int64_t i = piece.begin + team.rank(); i < piece.end; i += team.size()) body(i);
+}
+
+template <class Team>
+constexpr double team_max(Team& team, double x, double* scratch) {
+  return team_fold(team, x, scratch, [](double a, double b) { return a > b ? a : b; });
 }
 
 template <class T>
@@ -183,10 +188,10 @@ struct AddNormalised {
 };
 
 template <class T>
-struct ScaleOfPieces {
+struct SumImportance {
   PieceList pieces;
   const T* x;
-  ScaleSums* sums;
+  ImportanceSums* sums;
 
   constexpr Launch launch() const { return over_rows(pieces.count, sizeof(double)); }
   template <class Team>
@@ -203,7 +208,7 @@ struct ScaleOfPieces {
     });
     auto* scratch = team.template shared<double>();
     sum = team_sum(team, sum, scratch);
-    maximum = team_fold(team, maximum, scratch, [](double a, double b) { return a > b ? a : b; });
+    maximum = team_max(team, maximum, scratch);
     auto* counts = team.template shared<std::int64_t>();
     positive = team_sum(team, positive, counts);
     refused = team_sum(team, refused, counts);
@@ -212,6 +217,29 @@ struct ScaleOfPieces {
 
  private:
   static constexpr double kLargest = std::numeric_limits<double>::max();
+};
+
+template <class T>
+struct DriftOfPieces {
+  PieceList pieces;
+  double limit;
+  const T *now, *old;
+  kernels::DriftSums* sums;
+
+  constexpr Launch launch() const { return over_rows(pieces.count, sizeof(double)); }
+  template <class Team>
+  constexpr void operator()(Team& team, std::int64_t p) const {
+    const UpdatePiece piece = pieces.first[p];
+    kernels::DriftSums own;
+    for_piece(team, piece,
+              [&](std::int64_t i) { own.add(now[i], old[i - piece.range_begin], limit); });
+    auto* scratch = team.template shared<double>();
+    own.moved = team_sum(team, own.moved, scratch);
+    own.norm = team_sum(team, own.norm, scratch);
+    own.largest = team_max(team, own.largest, scratch);
+    own.beyond = team_sum(team, own.beyond, team.template shared<std::int64_t>());
+    if (team.rank() == 0) sums[p] = own;
+  }
 };
 
 template <class Launcher, class T>
@@ -255,9 +283,14 @@ constexpr Passes<T> passes{
         [](double factor, double divisor, const T* x, std::int64_t n, T* sum) {
           for_each<Launcher>(AddNormalised<T>{factor, divisor, x, sum}, n);
         },
-    .scale =
-        [](const PieceList& pieces, const T* x, ScaleSums* sums) {
-          Launcher::run(ScaleOfPieces<T>{pieces, x, sums});
+    .importance_sums =
+        [](const PieceList& pieces, const T* x, ImportanceSums* sums) {
+          Launcher::run(SumImportance<T>{pieces, x, sums});
+        },
+    .drift =
+        [](const PieceList& pieces, double limit, const T* now, const T* old,
+           kernels::DriftSums* sums) {
+          Launcher::run(DriftOfPieces<T>{pieces, limit, now, old, sums});
         }};
 
 }  // namespace holdfast::cuda

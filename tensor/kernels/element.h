@@ -51,4 +51,21 @@ constexpr T normalised(T x, double factor, double divisor) {
   return static_cast<T>(factor * (static_cast<double>(x) / divisor));
 }
 
+/// Sums over weights that have moved by d from old ones.
+struct DriftSums {
+  double moved = 0, norm = 0;  // sum d^2, sum old^2
+  double largest = 0;          // max |d|
+  std::int64_t beyond = 0;     // with |d| > limit |old|
+
+  template <class T>
+  constexpr void add(T now, T old, double limit) {
+    const double before = static_cast<double>(old);
+    const double d = std::abs(static_cast<double>(now) - before);
+    moved += d * d;
+    norm += before * before;
+    largest = largest < d ? d : largest;
+    beyond += d > limit * std::abs(before) ? 1 : 0;
+  }
+};
+
 }  // namespace holdfast::kernels

@@ -11,6 +11,7 @@
 #include "autograd/ops.h"
 #include "tests/cuda/on_simulation.h"
 #include "tests/reference/expect_error.h"
+#include "train/drift.h"
 #include "train/gradient_projection.h"
 #include "train/importance.h"
 #include "train/mixout.h"
@@ -199,6 +200,27 @@ TEST_P(PassesOnDevice, BrokenImportanceIsRefused) {
                                         [&] { importance_scale(f, 40000); });
   }
   EXPECT_EQ(importance_scale(Tensor::zeros({100}, DType::f32), 100).maximum, 0);
+}
+
+TEST_P(PassesOnDevice, DriftIsTheCpus) {
+  expect_equal([](DType dtype) {
+    const ParameterArena now = small_arena(1, dtype, kWidth);
+    ParameterArena old;  // in another order, and without the new head
+    for (const std::size_t i : {5, 0, 3, 1}) {
+      const NamedSlice& slice = now.slices()[i];
+      old.declare(slice.name, slice.shape, {slice});
+    }
+    old.allocate(dtype);
+    old.values().copy_from(random_tensor(old.values().shape(), 4, 1.0, dtype));
+    std::vector<Tensor> out;
+    for (const TensorDrift& tensor : measure_tensor_drift(now, old, 0.5)) {
+      for (const double x :
+           {tensor.moved, tensor.norm, tensor.largest, static_cast<double>(tensor.beyond)})
+        out.push_back(scalar(x));
+    }
+    EXPECT_EQ(out.size(), 16U);
+    return out;
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Cuda, PassesOnDevice, all_devices(), device_test_name);

@@ -111,6 +111,7 @@ TEST_P(RunOnDevice, WithEveryMeasureEqualsTheCpusInDouble) {
     void (*add)(Recipe&);
   };
   const RunFixture files;
+  std::int64_t projected = 0;
   for (const auto& [name, add] :
        {Case{"a-gem and a tensor's bound",
              [](Recipe& recipe) {
@@ -143,7 +144,10 @@ TEST_P(RunOnDevice, WithEveryMeasureEqualsTheCpusInDouble) {
     expect_equal(run("gpu", {0}), expected, 1e-8);
     EXPECT_LE(difference(weights_of(files, "gpu"), weights_of(files, "cpu")), 1e-7);
     EXPECT_GT(expected.ledger.back().at_bound, 0);
+    projected += std::ranges::count_if(expected.ledger,
+                                       [](const StepRecord& step) { return step.projected; });
   }
+  EXPECT_GT(projected, 0);
 }
 
 TEST(RunOnMissingDevice, IsRefused) {
