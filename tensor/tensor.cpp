@@ -184,11 +184,21 @@ Tensor Tensor::to(DType dtype) const {
   return out;
 }
 
+Tensor Tensor::to(Device device) const {
+  if (device == this->device()) return *this;
+  Tensor out = empty(shape_, dtype_, device);
+  out.copy_from(contiguous());
+  return out;
+}
+
 void Tensor::copy_from(const Tensor& source) const {
   if (source.shape_ != shape_) {
     throw std::invalid_argument("[copy] from " + source.shape_.text() + " to " + shape_.text());
   }
-  if (device().is_cuda() && source.device() == device()) return copy_on_device(source);
+  const Device on = device().is_cuda() ? device() : source.device();
+  if (on.is_cuda() && source.dtype_ == dtype_ && is_contiguous() && source.is_contiguous())
+    return copy_bytes(on, source);
+  if (on.is_cuda() && source.device() == device()) return copy_on_device(source);
   with_type(dtype_, [&]<class To>() {
     To* to = data<To>();
     with_type(source.dtype_, [&]<class From>() {
@@ -203,17 +213,20 @@ void Tensor::copy_from(const Tensor& source) const {
   });
 }
 
+// By the device `on`, where at least one of both is.
+void Tensor::copy_bytes(Device on, const Tensor& source) const {
+  const std::int64_t size = size_of(dtype_);
+  cuda::runtime()->copy(on.cuda, source.storage_->data(on) + source.offset_ * size,
+                        storage_->data(on) + offset_ * size, numel_ * size);
+  if (source.device() != device()) cuda::runtime()->wait(on.cuda);
+}
+
 void Tensor::copy_on_device(const Tensor& source) const {
   const Device on = device();
-  const auto first = [on](const Tensor& x) {
-    return x.storage_->data(on) + x.offset_ * size_of(x.dtype_);
-  };
-  if (source.dtype_ == dtype_ && is_contiguous() && source.is_contiguous()) {
-    cuda::runtime()->copy(on.cuda, first(source), first(*this), numel_ * size_of(dtype_));
-  } else {
-    cuda::table<cuda::Copies>(on.cuda).copy(view_pair(*this, source), source.dtype_,
-                                            first(source), dtype_, first(*this));
-  }
+  cuda::table<cuda::Copies>(on.cuda).copy(
+      view_pair(*this, source), source.dtype_,
+      source.storage_->data(on) + source.offset_ * size_of(source.dtype_), dtype_,
+      storage_->data(on) + offset_ * size_of(dtype_));
 }
 
 void Tensor::fill(double value) const {

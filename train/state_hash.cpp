@@ -12,21 +12,21 @@ namespace {
 constexpr double kFlopsPerByte = 16;
 constexpr double kShare = 0.005;  // of a step
 
-std::span<const std::byte> bytes_of(const Tensor& tensor) {
-  return dispatch(tensor.dtype(), "state hash",
-                  [&]<class T>() { return std::as_bytes(tensor.span<T>()); });
+// Of a copy where a GPU goes on with the tensor.
+Digest digest_of(const Tensor& tensor) {
+  const Tensor here = tensor.to(Device());
+  return dispatch(here.dtype(), "state hash",
+                  [&]<class T>() { return hash128_in_pieces(std::as_bytes(here.span<T>())); });
 }
 
 }  // namespace
 
-std::string hash_weights(const ParameterArena& arena) {
-  return to_hex(hash128_in_pieces(bytes_of(arena.values())));
-}
+std::string hash_weights(const ParameterArena& arena) { return to_hex(digest_of(arena.values())); }
 
 StateHash hash_state(const ParameterArena& arena, const AdamW& optimizer) {
   Hasher hasher;
   for (const Tensor* moment : {&optimizer.first_moment(), &optimizer.second_moment()}) {
-    const Digest digest = hash128_in_pieces(bytes_of(*moment));
+    const Digest digest = digest_of(*moment);
     hasher.update(std::as_bytes(std::span(digest)));
   }
   hasher.update(std::as_bytes(std::span(optimizer.range_steps())));

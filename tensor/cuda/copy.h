@@ -26,12 +26,12 @@ struct FillElements {
 };
 
 template <class Launcher>
-void copy(const ViewPair& pair, DType type_b, const void* b, DType type_a,
-          void* a) {
+void copy(const ViewPair& pair, DType type_b, const void* b, DType type_a, void* a) {
   with_type(type_a, [&]<class To>() {
     with_type(type_b, [&]<class From>() {
       for_each<Launcher>(
-          CopyElements<To, From>{pair, static_cast<const From*>(b), static_cast<To*>(a)}, pair.numel());
+          CopyElements<To, From>{pair, static_cast<const From*>(b), static_cast<To*>(a)},
+          pair.numel());
     });
   });
 }
@@ -39,7 +39,8 @@ void copy(const ViewPair& pair, DType type_b, const void* b, DType type_a,
 template <class Launcher>
 void fill(const ViewPair& pair, double value, DType type_a, void* a) {
   with_type(type_a, [&]<class T>() {
-    for_each<Launcher>(FillElements<T>{pair, static_cast<T>(value), static_cast<T*>(a)}, pair.numel());
+    for_each<Launcher>(FillElements<T>{pair, static_cast<T>(value), static_cast<T*>(a)},
+                       pair.numel());
   });
 }
 

@@ -32,7 +32,7 @@ struct Runtime {
   void (*release)(int device, void* memory);
   /// Ordered.
   void (*zero)(int device, void* memory, std::int64_t bytes);
-  /// Ordered; both in a device's memory.
+  /// Ordered; memory of devices, or of the host, which must stay until it is done.
   void (*copy)(int device, const void* from, void* to, std::int64_t bytes);
   /// Until everything asked of the device is done; at once when it is. Any thread may call it.
   void (*wait)(int device);

@@ -109,18 +109,30 @@ TEST_P(CopyOnDevice, IsAKernelOfTheDevice) {
   }
 }
 
-// Between devices the host copies, after both have done what they were asked for.
 TEST_P(CopyOnDevice, BetweenTheCpuAndTheDevice) {
-  const Tensor here = numbers({6, 5}, DType::f64);
-  Tensor there;
-  {
-    const OnDevice scope({0});
-    there = here.transpose(0, 1).clone();
-    there.copy_from(there.clone());
+  for (const DType to : {DType::f64, DType::f32}) {
+    for (const bool transposed : {false, true}) {
+      const Tensor x = numbers({30, 50}, DType::f64), here = transposed ? x.transpose(0, 1) : x,
+                   there = Tensor::empty(here.shape(), to, {0}),
+                   back = Tensor::empty(here.shape(), to, Device());
+      there.copy_from(here);
+      there.fill(-1);  // what was asked for comes before
+      there.copy_from(here);
+      back.copy_from(there);
+      EXPECT_TRUE(same_bits(back, here.to(to).clone()));
+    }
   }
+}
+
+TEST_P(CopyOnDevice, MovesToTheOtherDevice) {
+  const Tensor here = numbers({6, 5}, DType::f32), there = here.to(Device{0});
   EXPECT_EQ(there.device(), Device{0});
-  EXPECT_TRUE(same_bits(there.clone(), here.transpose(0, 1).clone()));
-  EXPECT_EQ(there.clone().device(), Device());
+  EXPECT_EQ(there.to(Device{0}).storage(), there.storage());
+  EXPECT_EQ(here.to(Device()).storage(), here.storage());
+  there.transpose(0, 1).fill(3);
+  const Tensor back = there.transpose(0, 1).to(Device());
+  EXPECT_EQ(back.device(), Device());
+  EXPECT_EQ(back.to_vector(), std::vector<double>(30, 3.0));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cuda, CopyOnDevice, all_devices(), device_test_name);
