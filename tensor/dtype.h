@@ -55,4 +55,19 @@ constexpr DType dtype_of() {
   return DType::i32;
 }
 
+/// Calls function.template operator()<T>() with the elements' type.
+template <class Function>
+constexpr void with_type(DType dtype, Function&& function) {
+  switch (dtype) {
+    case DType::f32:
+      return function.template operator()<float>();
+    case DType::f64:
+      return function.template operator()<double>();
+    case DType::i32:
+      return function.template operator()<std::int32_t>();
+    case DType::bf16:
+      return function.template operator()<Bf16>();
+  }
+}
+
 }  // namespace holdfast

@@ -1,6 +1,7 @@
 #include "tensor/tensor.h"
 
 #include "tensor/cuda/runtime.h"
+#include "tensor/view_pair.h"
 
 namespace holdfast {
 
@@ -33,20 +34,6 @@ std::array<std::int64_t, Shape::kMaxRank> row_major(const Shape& shape) {
     stride *= shape[i];
   }
   return strides;
-}
-
-template <class Function>
-void with_type(DType dtype, Function&& function) {
-  switch (dtype) {
-    case DType::f32:
-      return function.template operator()<float>();
-    case DType::f64:
-      return function.template operator()<double>();
-    case DType::i32:
-      return function.template operator()<std::int32_t>();
-    case DType::bf16:
-      return function.template operator()<Bf16>();
-  }
 }
 
 // Calls visit(a, b) with the element offsets of both tensors, in row-major order. Shapes are equal.
@@ -198,16 +185,23 @@ Tensor Tensor::to(DType dtype) const {
   return out;
 }
 
+Tensor Tensor::to(Device device) const {
+  if (device == this->device()) return *this;
+  Tensor out = empty(shape_, dtype_, device);
+  out.copy_from(contiguous());
+  return out;
+}
+
 void Tensor::copy_from(const Tensor& source) const {
   if (source.shape_ != shape_) {
     throw std::invalid_argument("[copy] from " + source.shape_.text() + " to " + shape_.text());
   }
-  if (device().is_cuda() && source.device() == device() && source.dtype_ == dtype_ &&
-      dtype_ != DType::i32 && is_contiguous() && source.is_contiguous()) {
-    const std::int64_t size = size_of(dtype_);
-    return cuda::runtime()->copy(device().cuda,
-                                 source.storage_->data(device()) + source.offset_ * size,
-                                 storage_->data(device()) + offset_ * size, numel_ * size);
+  const Device on = device().is_cuda() ? device() : source.device();
+  const bool integers = dtype_ == DType::i32 || source.dtype_ == DType::i32;  // the host's
+  if (on.is_cuda() && !integers) {
+    if (source.dtype_ == dtype_ && is_contiguous() && source.is_contiguous())
+      return copy_bytes(on, source);
+    if (source.device() == device()) return copy_on_device(source);
   }
   with_type(dtype_, [&]<class To>() {
     To* to = data<To>();
@@ -223,7 +217,28 @@ void Tensor::copy_from(const Tensor& source) const {
   });
 }
 
+// By the device `on`, where at least one of both is.
+void Tensor::copy_bytes(Device on, const Tensor& source) const {
+  const std::int64_t size = size_of(dtype_);
+  cuda::runtime()->copy(on.cuda, source.storage_->data(on) + source.offset_ * size,
+                        storage_->data(on) + offset_ * size, numel_ * size);
+  if (source.device() != device()) cuda::runtime()->wait(on.cuda);
+}
+
+void Tensor::copy_on_device(const Tensor& source) const {
+  const Device on = device();
+  cuda::table<cuda::Copies>(on.cuda).copy(
+      view_pair(*this, source), source.dtype_,
+      source.storage_->data(on) + source.offset_ * size_of(source.dtype_), dtype_,
+      storage_->data(on) + offset_ * size_of(dtype_));
+}
+
 void Tensor::fill(double value) const {
+  if (device().is_cuda() && dtype_ != DType::i32) {
+    std::byte* first = storage_->data(device()) + offset_ * size_of(dtype_);
+    return cuda::table<cuda::Copies>(device().cuda)
+        .fill(view_pair(*this, *this), value, dtype_, first);
+  }
   with_type(dtype_, [&]<class T>() {
     T* out = data<T>();
     for_each_pair(*this, *this,

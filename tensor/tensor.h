@@ -82,6 +82,9 @@ class Tensor {
   Tensor contiguous() const;     // itself if contiguous already
   Tensor clone() const;          // always a copy, contiguous
   Tensor to(DType dtype) const;  // itself if it has that type already
+  /// Itself if it is there already, else a contiguous copy: for reading all of what a device goes
+  /// on to use, as pages that the host reads itself leave the device.
+  Tensor to(Device device) const;
 
   /// Overwrites the elements. Throws std::invalid_argument on another shape; element types are
   /// converted.
@@ -89,6 +92,9 @@ class Tensor {
   void fill(double value) const;
 
  private:
+  void copy_on_device(const Tensor& source) const;
+  void copy_bytes(Device on, const Tensor& source) const;
+
   std::shared_ptr<Storage> storage_;
   Shape shape_;
   std::array<std::int64_t, Shape::kMaxRank> strides_{};

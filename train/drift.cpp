@@ -2,47 +2,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <stdexcept>
 
+#include "autograd/ops/op.h"
 #include "base/parallel.h"
-#include "train/spans.h"
+#include "tensor/kernels/element.h"
+#include "train/device_update.h"
 
 namespace holdfast {
 namespace {
 
-struct Sums {
-  double moved = 0, norm = 0, largest = 0;
-  std::int64_t beyond = 0;
-};
+using Pieces = std::vector<cuda::UpdatePiece>;  // range: number of the tensor
 
-template <class T>
-Sums sum_piece(const T* now, const T* old, std::int64_t n, double limit) {
-  Sums sums;
-  for (std::int64_t i = 0; i < n; ++i) {
-    const double before = static_cast<double>(old[i]);
-    const double d = std::abs(static_cast<double>(now[i]) - before);
-    sums.moved += d * d;
-    sums.norm += before * before;
-    sums.largest = std::max(sums.largest, d);
-    sums.beyond += d > limit * std::abs(before);
-  }
-  return sums;
-}
-
-template <class T>
-Sums sum_slice(const T* now, const T* old, std::int64_t n, double limit) {
-  std::vector<Sums> partial(static_cast<std::size_t>((n + kPiece - 1) / kPiece));
-  parallel_for(n, kPiece, [&](std::int64_t begin, std::int64_t end) {
-    partial[static_cast<std::size_t>(begin / kPiece)] =
-        sum_piece(now + begin, old + begin, end - begin, limit);
+std::vector<kernels::DriftSums> sum_pieces(const Pieces& pieces, double limit, const Tensor& now,
+                                           const Tensor& old) {
+  std::vector<kernels::DriftSums> sums(pieces.size());
+  dispatch(now.dtype(), "drift", [&]<class T>() {
+    const T *x = now.data<T>(), *before = old.data<T>();
+    parallel_for(std::ssize(pieces), 1, [&](std::int64_t p, std::int64_t) {
+      const cuda::UpdatePiece& piece = pieces[static_cast<std::size_t>(p)];
+      kernels::DriftSums own;
+      for (std::int64_t i = piece.begin; i < piece.end; ++i)
+        own.add(x[i], before[i - piece.range_begin], limit);
+      sums[static_cast<std::size_t>(p)] = own;
+    });
   });
-  Sums sums;
-  for (const Sums& piece : partial) {
-    sums.moved += piece.moved;
-    sums.norm += piece.norm;
-    sums.largest = std::max(sums.largest, piece.largest);
-    sums.beyond += piece.beyond;
-  }
   return sums;
 }
 
@@ -55,15 +40,29 @@ std::vector<TensorDrift> measure_tensor_drift(const ParameterArena& now, const P
                                 " and " + std::string(name_of(old.dtype())));
   }
   std::vector<TensorDrift> drift;
+  Pieces pieces;
   for (const NamedSlice& slice : now.slices()) {
     const NamedSlice* before = old.find(slice.name);
     if (before == nullptr || before->shape != slice.shape) continue;
-    dispatch(now.dtype(), "drift", [&]<class T>() {
-      const Sums sums = sum_slice(now.values().data<T>() + slice.offset,
-                                  old.values().data<T>() + before->offset, slice.size, limit);
-      drift.push_back({slice.name, slice.layer, slice.size, std::sqrt(sums.moved),
-                       std::sqrt(sums.norm), sums.largest, sums.beyond});
-    });
+    const ArenaSpan whole{slice.offset, slice.offset + slice.size};
+    for (const auto& [begin, end] : pieces_of({&whole, 1}))
+      pieces.push_back({begin, end, std::ssize(drift), slice.offset - before->offset});
+    drift.push_back({slice.name, slice.layer, slice.size});
+  }
+  const Device on = ops::device_of(now.values(), old.values());
+  const std::vector<kernels::DriftSums> sums =
+      on.is_cuda() ? drift_on(on, pieces, limit, now.values(), old.values())
+                   : sum_pieces(pieces, limit, now.values(), old.values());
+  for (std::size_t p = 0; p < pieces.size(); ++p) {
+    TensorDrift& tensor = drift[static_cast<std::size_t>(pieces[p].range)];
+    tensor.moved += sums[p].moved;
+    tensor.norm += sums[p].norm;
+    tensor.largest = std::max(tensor.largest, sums[p].largest);
+    tensor.beyond += sums[p].beyond;
+  }
+  for (TensorDrift& tensor : drift) {
+    tensor.moved = std::sqrt(tensor.moved);
+    tensor.norm = std::sqrt(tensor.norm);
   }
   return drift;
 }

@@ -10,6 +10,7 @@
 #include "base/elementary.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/random.h"
+#include "train/device_update.h"
 #include "train/mixing.h"
 #include "train/per_sample.h"
 
@@ -122,15 +123,26 @@ void add_batch(Model& model, const Head& head, std::span<const Sample> samples, 
 
 // Sums over `count` texts -> means in the model's type.
 Tensor means(const Tensor& sums, std::int64_t count, DType dtype) {
+  const auto n = static_cast<double>(count);
+  const auto check_finite = [](bool finite) {
+    if (finite) return;
+    throw std::runtime_error(
+        "[importance] a gradient is not finite: the model's weights are broken");
+  };
+  if (const Device on = sums.device(); on.is_cuda()) {
+    const ArenaSpan whole{0, sums.numel()};
+    for (const cuda::ImportanceSums& piece : importance_sums_on(on, pieces_of({&whole, 1}), sums))
+      check_finite(piece.refused == 0);
+    const Tensor values = Tensor::zeros(sums.shape(), DType::f64);
+    add_normalised_on(on, sums, 1, n, values);
+    return values.to(dtype);
+  }
   const Tensor values = Tensor::empty(sums.shape(), dtype);
   dispatch(dtype, "importance", [&]<class T>() {
     const auto all = sums.span<double>();
     std::transform(all.begin(), all.end(), values.data<T>(), [&](double sum) {
-      if (!std::isfinite(sum)) {
-        throw std::runtime_error(
-            "[importance] a gradient is not finite: the model's weights are broken");
-      }
-      return static_cast<T>(sum / static_cast<double>(count));
+      check_finite(std::isfinite(sum));
+      return static_cast<T>(sum / n);
     });
   });
   return values;

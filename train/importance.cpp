@@ -4,9 +4,11 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "autograd/ops/op.h"
 #include "base/hash.h"
 #include "base/parallel.h"
-#include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/element.h"
+#include "train/device_update.h"
 #include "train/names.h"
 
 namespace holdfast {
@@ -33,15 +35,50 @@ std::int64_t parameter_count(const std::vector<NamedSlice>& slices) {
 // sum += fisher * factor / divisor over a range.
 void add_scaled(const Tensor& fisher, double factor, double divisor, std::int64_t first,
                 std::int64_t n, const Tensor& sum) {
+  if (const Device on = ops::device_of(fisher, sum); on.is_cuda()) {
+    return add_normalised_on(on, fisher.slice(0, first, first + n), factor, divisor,
+                             sum.slice(0, first, first + n));
+  }
   dispatch(fisher.dtype(), "importance", [&]<class T>() {
     const T* raw = fisher.data<T>() + first;
     T* out = sum.data<T>() + first;
     parallel_for(n, kChunk, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) {
-        out[i] += static_cast<T>(factor * (static_cast<double>(raw[i]) / divisor));
-      }
+      for (std::int64_t i = begin; i < end; ++i)
+        out[i] += kernels::normalised(raw[i], factor, divisor);
     });
   });
+}
+
+template <class T>
+cuda::ImportanceSums sums_of(std::span<const T> values) {
+  cuda::ImportanceSums sums{};
+  for (const T x : values) {
+    if (!(x >= 0) || !std::isfinite(x)) {
+      ++sums.refused;
+    } else if (x > 0) {
+      sums.sum += static_cast<double>(x);
+      sums.maximum = std::max(sums.maximum, static_cast<double>(x));
+      ++sums.positive;
+    }
+  }
+  return sums;
+}
+
+cuda::ImportanceSums sums_of(const Tensor& fisher) {
+  if (const Device on = fisher.device(); on.is_cuda()) {
+    const ArenaSpan whole{0, fisher.numel()};
+    cuda::ImportanceSums sums{};
+    for (const auto& [sum, maximum, positive, refused] :
+         importance_sums_on(on, pieces_of({&whole, 1}), fisher)) {
+      sums.sum += sum;
+      sums.maximum = std::max(sums.maximum, maximum);
+      sums.positive += positive;
+      sums.refused += refused;
+    }
+    return sums;
+  }
+  return dispatch(fisher.dtype(), "importance",
+                  [&]<class T>() { return sums_of<T>(fisher.span<T>()); });
 }
 
 }  // namespace
@@ -59,23 +96,15 @@ Normalization parse_normalization(std::string_view name) {
 }
 
 ImportanceScale importance_scale(const Tensor& fisher, std::int64_t parameter_count) {
+  const cuda::ImportanceSums sums = sums_of(fisher);
+  if (sums.refused > 0)
+    throw std::invalid_argument("[ewc] importance holds a negative or non-finite value");
   ImportanceScale scale;
-  double sum = 0;
-  std::int64_t positive = 0;
-  dispatch(fisher.dtype(), "importance", [&]<class T>() {
-    for (const T x : fisher.span<T>()) {
-      if (!(x >= 0) || !std::isfinite(x)) {
-        throw std::invalid_argument("[ewc] importance holds a negative or non-finite value");
-      }
-      if (x == 0) continue;
-      sum += static_cast<double>(x);
-      scale.maximum = std::max(scale.maximum, static_cast<double>(x));
-      ++positive;
-    }
-  });
-  if (positive == 0) return scale;
-  scale.mean_positive = sum / static_cast<double>(positive);
-  scale.positive_share = static_cast<double>(positive) / static_cast<double>(parameter_count);
+  scale.maximum = sums.maximum;
+  if (sums.positive == 0) return scale;
+  const auto positive = static_cast<double>(sums.positive);
+  scale.mean_positive = sums.sum / positive;
+  scale.positive_share = positive / static_cast<double>(parameter_count);
   return scale;
 }
 

@@ -6,9 +6,11 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "autograd/ops/op.h"
 #include "base/parallel.h"
 #include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/dropout.h"
+#include "train/device_update.h"
 
 namespace holdfast {
 namespace {
@@ -66,6 +68,8 @@ void Mixout::mix(const Tensor& theta, std::uint32_t step) {
   if (mixed_) throw std::logic_error("[mixout] the weights are mixed already");
   mixed_ = true;
   key_.step = step;
+  if (const Device on = ops::device_of(theta, old_, aside_); on.is_cuda())
+    return mix_on(on, mask_of(key_), rows_, old_, theta, aside_);
   dispatch(theta.dtype(), "mixout", [&]<class T>() {
     const auto& kernel = kernels::best<kernels::Dropout<T>>();
     for_each_rows([&](const Rows& rows, const std::int32_t* slots, const std::int32_t* tokens) {
@@ -82,6 +86,8 @@ void Mixout::mix(const Tensor& theta, std::uint32_t step) {
 void Mixout::unmix(const Tensor& theta, const Tensor& gradient) {
   if (!mixed_) throw std::logic_error("[mixout] the weights are not mixed");
   mixed_ = false;
+  if (const Device on = ops::device_of(theta, gradient, aside_); on.is_cuda())
+    return unmix_on(on, mask_of(key_), rows_, aside_, theta, gradient);
   dispatch(theta.dtype(), "mixout", [&]<class T>() {
     const auto& kernel = kernels::best<kernels::Dropout<T>>();
     for_each_rows([&](const Rows& rows, const std::int32_t* slots, const std::int32_t* tokens) {

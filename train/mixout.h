@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "nn/parameters.h"
+#include "tensor/cuda/operations.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
 #include "train/spans.h"
@@ -39,10 +40,7 @@ class Mixout {
   void unmix(const Tensor& theta, const Tensor& gradient);
 
  private:
-  struct Rows {                   // of a matrix with C columns
-    std::int64_t begin, rows, C;  // begin: element of the arena
-    std::int32_t slot;
-  };
+  using Rows = cuda::MaskedRows;
   /// body(rows, slots, tokens), in parallel.
   template <class Body>
   void for_each_rows(const Body& body) const;

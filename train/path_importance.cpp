@@ -6,8 +6,10 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "autograd/ops/op.h"
 #include "base/parallel.h"
-#include "tensor/kernels/dispatch.h"
+#include "tensor/cuda/runtime.h"
+#include "tensor/kernels/element.h"
 
 namespace holdfast {
 namespace {
@@ -32,15 +34,17 @@ PathImportance::PathImportance(const ParameterArena& theta)
 void PathImportance::record(const Tensor& gradient, const Tensor& theta_after) {
   check_same(gradient, start_, "gradient");
   check_same(theta_after, start_, "theta_after");
+  const Device on = ops::device_of(gradient, theta_after, before_, contributions_);
   dispatch(start_.dtype(), "path importance", [&]<class T>() {
-    const T* g = gradient.data<T>();
-    const T* after = theta_after.data<T>();
-    T* before = before_.data<T>();
-    double* w = contributions_.data<double>();
+    const T *g = gradient.data<T>(on), *after = theta_after.data<T>(on);
+    T* before = before_.data<T>(on);
+    double* w = contributions_.data<double>(on);
+    if (on.is_cuda()) {
+      return cuda::table<cuda::Passes<T>>(on.cuda).follow(g, after, start_.numel(), before, w);
+    }
     parallel_for(start_.numel(), kChunk, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t i = begin; i < end; ++i) {
-        w[i] -= static_cast<double>(g[i]) *
-                (static_cast<double>(after[i]) - static_cast<double>(before[i]));
+        w[i] += kernels::fall(g[i], before[i], after[i]);
         before[i] = after[i];
       }
     });
@@ -74,15 +78,16 @@ Importance PathImportance::finish(const ParameterArena& arena, std::string_view 
   result.values = Tensor::zeros(start_.shape(), start_.dtype());
   dispatch(start_.dtype(), "path importance", [&]<class T>() {
     const double* w = contributions_.data<double>();
+    const T *start = start_.data<T>(), *end = arena.values().data<T>();
+    T* importance = result.values.data<T>();
     for (const NamedSlice& slice : arena.slices()) {
       if (!slice.task.empty() && slice.task != task) continue;
       for (std::int64_t i = slice.offset; i < slice.offset + slice.size; ++i) {
         if (!std::isfinite(w[i])) {
           throw std::runtime_error("[path importance] a contribution is not finite");
         }
-        const double way = static_cast<double>(arena.values().data<T>()[i]) -
-                           static_cast<double>(start_.data<T>()[i]);
-        result.values.data<T>()[i] = static_cast<T>(std::max(0.0, w[i]) / (way * way + xi));
+        const double way = static_cast<double>(end[i]) - static_cast<double>(start[i]);
+        importance[i] = static_cast<T>(std::max(0.0, w[i]) / (way * way + xi));
       }
     }
   });

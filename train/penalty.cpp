@@ -58,8 +58,12 @@ ImportanceScale EwcPenalty::add(const Tensor& fisher, Normalization normalizatio
         fmt::format("[ewc] a task's factor is {}, it must be finite and at least 0", factor));
   }
   const ImportanceScale scale = add_normalised(fisher, slices_, normalization, factor, importance_);
-  held_ = dispatch(importance_.dtype(), "ewc",
-                   [&]<class T>() { return nonzero_spans<T>(importance_.span<T>()); });
+  // An update on a GPU takes whole ranges; looking for zeros would move the importance here.
+  const ArenaSpan whole{0, importance_.numel()};
+  held_ = importance_.device().is_cuda() ? std::vector{whole}
+                                         : dispatch(importance_.dtype(), "ewc", [&]<class T>() {
+                                             return nonzero_spans<T>(importance_.span<T>());
+                                           });
   return scale;
 }
 

@@ -36,7 +36,7 @@ class EwcPenalty {
   const Tensor& importance() const { return importance_; }  // Fh (n), the arena's type
   const Tensor& anchor() const { return anchor_; }          // theta_old (n)
   /// Outside of these Fh is zero, as it is for words that no text of an old task has: there the
-  /// penalty costs nothing.
+  /// penalty costs nothing. Everything where Fh is on a GPU.
   std::span<const ArenaSpan> held() const { return held_; }
 
   /// lambda sum_i Fh_i d_i^2, summed in double in fixed chunks.

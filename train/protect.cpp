@@ -4,13 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
-#include <limits>
+#include <iterator>
+#include <numeric>
 #include <stdexcept>
 
+#include "autograd/ops/op.h"
 #include "base/parallel.h"
 #include "tensor/kernels/dispatch.h"
+#include "tensor/kernels/element.h"
 #include "tensor/kernels/update.h"
+#include "train/device_update.h"
 #include "train/names.h"
 
 namespace holdfast {
@@ -111,21 +116,65 @@ T rounded_down(double max_drift) {
   return std::nextafter(rounded, T{0});
 }
 
-// Cuts key weights to their bounds; how many were there or beyond. Weights that are not key have an
-// interval that holds all numbers, so that the loop has no branch.
+// Cuts key weights to their bounds; how many were there or beyond.
 template <class T>
-std::int32_t clamp_piece(ArenaSpan span, T max_drift, const std::uint8_t* __restrict key,
-                         const T* __restrict old, T* __restrict theta) {
-  constexpr T kUnbounded = std::numeric_limits<T>::max();
+std::int32_t clamp_piece(const cuda::UpdatePiece& piece, T max_drift,
+                         const std::uint8_t* __restrict key, const T* __restrict old,
+                         T* __restrict theta) {
   std::int32_t at_bound = 0;
-  for (std::int64_t i = span.begin; i < span.end; ++i) {
-    const T reach = max_drift * std::abs(old[i]) + static_cast<T>(1 - key[i]) * kUnbounded;
-    const T low = old[i] - reach, high = old[i] + reach, x = theta[i];
-    const T above = x < low ? low : x;
-    theta[i] = above > high ? high : above;
-    at_bound += static_cast<std::int32_t>(x <= low) | static_cast<std::int32_t>(x >= high);
+  for (std::int64_t i = piece.begin; i < piece.end; ++i) {
+    const auto [value, count] = kernels::bounded(theta[i], old[i], max_drift, key[i]);
+    theta[i] = value;
+    at_bound += count;
   }
   return at_bound;
+}
+
+using Pieces = std::vector<cuda::UpdatePiece>;
+
+template <class Body>
+void for_each_piece(const Pieces& pieces, const Body& body) {
+  parallel_for(std::ssize(pieces), 1, [&](std::int64_t p, std::int64_t) {
+    body(static_cast<std::size_t>(p), pieces[static_cast<std::size_t>(p)]);
+  });
+}
+
+template <class T>
+std::int64_t clamp_here(const Pieces& pieces, T max_drift, std::span<const std::uint8_t> key,
+                        const T* old, T* theta) {
+  std::vector<std::int64_t> counts(pieces.size());
+  for_each_piece(pieces, [&](std::size_t p, const cuda::UpdatePiece& piece) {
+    counts[p] = clamp_piece(piece, max_drift, key.data(), old, theta);
+  });
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+}
+
+// sum (x - y)^2 of every piece
+std::vector<double> squared_differences(const Pieces& pieces, const Tensor& x, const Tensor& y) {
+  std::vector<double> sums(pieces.size());
+  dispatch(x.dtype(), "protect", [&]<class T>() {
+    const auto& kernels = kernels::best<kernels::Update<T>>();
+    for_each_piece(pieces, [&](std::size_t p, const cuda::UpdatePiece& piece) {
+      sums[p] = kernels.sum_squared_differences(x.data<T>() + piece.begin,
+                                                y.data<T>() + piece.begin, piece.end - piece.begin);
+    });
+  });
+  return sums;
+}
+
+// theta = old + the tensor's factor (theta - old)
+void pull_back(const Pieces& pieces, const std::vector<double>& factors, const Tensor& old,
+               const Tensor& theta) {
+  dispatch(theta.dtype(), "protect", [&]<class T>() {
+    const T* middle = old.data<T>();
+    T* x = theta.data<T>();
+    for_each_piece(pieces, [&](std::size_t, const cuda::UpdatePiece& piece) {
+      const double factor = factors[static_cast<std::size_t>(piece.range)];
+      if (factor == 1) return;
+      for (std::int64_t i = piece.begin; i < piece.end; ++i)
+        x[i] = kernels::pulled_back(x[i], factor, middle[i]);
+    });
+  });
 }
 
 }  // namespace
@@ -170,20 +219,23 @@ Protection::Protection(const ParameterArena& arena, Tensor theta_old, const Tens
 void Protection::choose_keys(const ParameterArena& arena, const Tensor& importance) {
   const std::vector<ArenaSpan> shared = spans_of(
       arena, [&](const NamedSlice& slice) { return is_protected(arena, slice, options_.adapter); });
+  std::vector<std::uint8_t> key;
   dispatch(old_.dtype(), "protect", [&]<class T>() {
     const std::span<const T> F = importance.span<T>();
-    key_ = options_.unit == ProtectUnit::weight
-               ? mark_highest<T>(F, shared, options_.key_fraction)
-               : key_neurons<T>(arena, F, options_.key_fraction, options_.adapter);
+    key = options_.unit == ProtectUnit::weight
+              ? mark_highest<T>(F, shared, options_.key_fraction)
+              : key_neurons<T>(arena, F, options_.key_fraction, options_.adapter);
   });
   for (const ArenaSpan& piece : pieces_of(shared)) {
-    const auto count = std::count(key_.begin() + piece.begin, key_.begin() + piece.end, 1);
-    if (count > 0) pieces_.push_back({piece, 0});
+    const auto count = std::count(key.begin() + piece.begin, key.begin() + piece.end, 1);
+    if (count > 0) pieces_.push_back({piece.begin, piece.end, 0, 0});
     protected_ += count;
   }
   if (protected_ == 0) {
     throw std::invalid_argument("[protect] importance is zero everywhere: there is no key weight");
   }
+  key_ = std::make_shared<Storage>(std::ssize(key), old_.device());
+  std::memcpy(key_->data(), key.data(), key.size());
 }
 
 void Protection::list_tensors(const ParameterArena& arena) {
@@ -192,7 +244,7 @@ void Protection::list_tensors(const ParameterArena& arena) {
     const ArenaSpan whole{slice.offset, slice.offset + slice.size};
     double squares = 0;
     for (const ArenaSpan& piece : pieces_of({&whole, 1})) {
-      pieces_.push_back({piece, norms_.size()});
+      pieces_.push_back({piece.begin, piece.end, std::ssize(norms_), 0});
       dispatch(old_.dtype(), "protect", [&]<class T>() {
         squares += kernels::best<kernels::Update<T>>().sum_squares(old_.data<T>() + piece.begin,
                                                                    piece.size());
@@ -215,52 +267,39 @@ void Protection::apply(const Tensor& theta) {
   }
 }
 
+std::span<const std::uint8_t> Protection::key() const {
+  if (!key_) return {};
+  return {reinterpret_cast<const std::uint8_t*>(key_->data()),
+          static_cast<std::size_t>(key_->bytes())};
+}
+
 void Protection::clamp(const Tensor& theta) {
   const double max_drift = options_.mode == ProtectMode::freeze ? 0 : options_.max_drift;
-  std::vector<std::int64_t> counts(pieces_.size());
+  const Device on = ops::device_of(theta, old_);
   dispatch(theta.dtype(), "protect", [&]<class T>() {
     const T reach = rounded_down<T>(max_drift);
-    parallel_for(static_cast<std::int64_t>(pieces_.size()), 1, [&](std::int64_t p, std::int64_t) {
-      const auto piece = static_cast<std::size_t>(p);
-      counts[piece] =
-          clamp_piece(pieces_[piece].span, reach, key_.data(), old_.data<T>(), theta.data<T>());
-    });
+    at_bound_ = on.is_cuda() ? clamp_on(on, pieces_, static_cast<double>(reach), *key_, old_, theta)
+                             : clamp_here(pieces_, reach, key(), old_.data<T>(), theta.data<T>());
   });
-  at_bound_ = 0;
-  for (const std::int64_t count : counts) at_bound_ += count;
 }
 
 void Protection::scale(const Tensor& theta) {
-  std::vector<double> partial(pieces_.size()), factors(norms_.size(), 0);
-  const auto for_each_piece = [&](const auto& body) {
-    parallel_for(static_cast<std::int64_t>(pieces_.size()), 1, [&](std::int64_t p, std::int64_t) {
-      body(static_cast<std::size_t>(p), pieces_[static_cast<std::size_t>(p)]);
-    });
-  };
-  dispatch(theta.dtype(), "protect", [&]<class T>() {
-    const auto& kernels = kernels::best<kernels::Update<T>>();
-    const T* old = old_.data<T>();
-    T* x = theta.data<T>();
-    for_each_piece([&](std::size_t p, const Piece& piece) {
-      const auto& [begin, end] = piece.span;
-      partial[p] = kernels.sum_squared_differences(x + begin, old + begin, end - begin);
-    });
-    for (std::size_t p = 0; p < pieces_.size(); ++p) factors[pieces_[p].tensor] += partial[p];
-    at_bound_ = 0;
-    for (std::size_t t = 0; t < norms_.size(); ++t) {
-      const double drift = std::sqrt(factors[t]), bound = options_.max_drift * norms_[t];
-      at_bound_ += drift >= bound;
-      factors[t] = drift > bound ? bound / drift : 1;
-    }
-    for_each_piece([&](std::size_t, const Piece& piece) {
-      const double factor = factors[piece.tensor];
-      if (factor == 1) return;
-      for (std::int64_t i = piece.span.begin; i < piece.span.end; ++i) {
-        const double middle = static_cast<double>(old[i]);
-        x[i] = static_cast<T>(middle + factor * (static_cast<double>(x[i]) - middle));
-      }
-    });
-  });
+  const Device on = ops::device_of(theta, old_);
+  const std::vector<double> partial = on.is_cuda()
+                                          ? squared_differences_on(on, pieces_, theta, old_)
+                                          : squared_differences(pieces_, theta, old_);
+  std::vector<double> factors(norms_.size(), 0);
+  for (std::size_t p = 0; p < pieces_.size(); ++p)
+    factors[static_cast<std::size_t>(pieces_[p].range)] += partial[p];
+  at_bound_ = 0;
+  for (std::size_t t = 0; t < norms_.size(); ++t) {
+    const double drift = std::sqrt(factors[t]), bound = options_.max_drift * norms_[t];
+    at_bound_ += drift >= bound;
+    factors[t] = drift > bound ? bound / drift : 1;
+  }
+  if (std::ranges::all_of(factors, [](double factor) { return factor == 1; })) return;
+  on.is_cuda() ? pull_back_on(on, pieces_, factors, old_, theta)
+               : pull_back(pieces_, factors, old_, theta);
 }
 
 }  // namespace holdfast

@@ -2,10 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "nn/parameters.h"
+#include "tensor/cuda/operations.h"
 #include "tensor/tensor.h"
 #include "train/spans.h"
 
@@ -64,13 +67,9 @@ class Protection {
   /// Of these, how many weights (or tensors) the last apply() found at their bound or beyond.
   std::int64_t at_bound() const { return at_bound_; }
   /// 1 where a weight is key, 0 elsewhere (n); empty with bound tensor.
-  const std::vector<std::uint8_t>& key() const { return key_; }
+  std::span<const std::uint8_t> key() const;
 
  private:
-  struct Piece {
-    ArenaSpan span;
-    std::size_t tensor;  // of norms_
-  };
   void choose_keys(const ParameterArena& arena, const Tensor& importance);
   void list_tensors(const ParameterArena& arena);
   void clamp(const Tensor& theta);
@@ -78,9 +77,9 @@ class Protection {
 
   ProtectOptions options_;
   Tensor old_;
-  std::vector<std::uint8_t> key_;
-  std::vector<Piece> pieces_;
-  std::vector<double> norms_;  // ||theta_old|| of each tensor
+  std::shared_ptr<Storage> key_;           // bytes (n), where theta_old is; null: bound tensor
+  std::vector<cuda::UpdatePiece> pieces_;  // range: number of the tensor
+  std::vector<double> norms_;              // ||theta_old|| of each tensor
   std::int64_t protected_ = 0, at_bound_ = 0;
 };
 

@@ -7,31 +7,10 @@
 #include "autograd/ops/sums.h"
 #include "tensor/kernels/elementwise.h"
 #include "tensor/kernels/on.h"
+#include "tensor/view_pair.h"
 
 namespace holdfast {
 namespace {
-
-struct Axis {
-  std::int64_t extent, step_a, step_b;
-};
-
-// The axes of two views of one shape, neighbours joined where both views step through them as
-// through one; from the right. At least one axis: the run that a kernel takes.
-std::vector<Axis> joined_axes(const Tensor& a, const Tensor& b) {
-  std::vector<Axis> axes;
-  for (int i = a.rank() - 1; i >= 0; --i) {
-    if (a.size(i) == 1) continue;
-    const Axis next{a.size(i), a.stride(i), b.stride(i)};
-    if (!axes.empty() && next.step_a == axes.back().step_a * axes.back().extent &&
-        next.step_b == axes.back().step_b * axes.back().extent) {
-      axes.back().extent *= next.extent;
-    } else {
-      axes.push_back(next);
-    }
-  }
-  if (axes.empty()) axes.push_back({1, 0, 0});
-  return axes;
-}
 
 enum class Op { add, sub, mul, div };
 constexpr std::array<std::string_view, 4> kNames{"add", "sub", "mul", "div"};
@@ -43,15 +22,22 @@ kernels::Binary<T> kernel_of(Device on, Op op) {
 }
 
 template <class T>
+cuda::BinaryOfViews<T> device_kernel_of(Device on, Op op) {
+  const auto& table = cuda::table<cuda::Broadcast<T>>(on.cuda);
+  return std::array{table.add, table.sub, table.mul, table.div}[static_cast<std::size_t>(op)];
+}
+
+template <class T>
 void apply(Op op, const Tensor& a, const Tensor& b, const Tensor& out) {
-  const std::vector<Axis> axes = joined_axes(a, b);
-  // A GPU takes what is one run; few operations stretch more than that.
-  const Device on = axes.size() == 1 ? ops::device_of(a, b, out) : Device();
+  const ViewPair pair = view_pair(a, b);
+  const Device on = ops::device_of(a, b, out);
   const T *from_a = a.data<T>(on), *from_b = b.data<T>(on);
   T* y = out.data<T>(on);
+  const ViewPair::Axis run = pair.axes.front();
+  if (pair.rank > 1 && on.is_cuda())
+    return device_kernel_of<T>(on, op)(pair, from_a, from_b, y);
   const kernels::Binary<T> kernel = kernel_of<T>(on, op);
-  const Axis run = axes.front();
-  if (axes.size() == 1) {
+  if (pair.rank == 1) {
     kernels::over(on, run.extent, ops::kGrain, [&](std::int64_t begin, std::int64_t end) {
       kernel(from_a + begin * run.step_a, run.step_a, from_b + begin * run.step_b, run.step_b,
              y + begin, end - begin);
@@ -61,12 +47,7 @@ void apply(Op op, const Tensor& a, const Tensor& b, const Tensor& out) {
   const std::int64_t grain = std::max<std::int64_t>(1, ops::kGrain / run.extent);
   parallel_for(a.numel() / run.extent, grain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      std::int64_t at_a = 0, at_b = 0, rest = i;
-      for (std::size_t axis = 1; axis < axes.size(); ++axis) {
-        const std::int64_t place = rest % axes[axis].extent;
-        rest /= axes[axis].extent;
-        at_a += place * axes[axis].step_a, at_b += place * axes[axis].step_b;
-      }
+      const auto [at_a, at_b] = pair.at(i, 1);
       kernel(from_a + at_a, run.step_a, from_b + at_b, run.step_b, y + i * run.extent, run.extent);
     }
   });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tensor/cuda/gelu.h"
+#include "tensor/cuda/operations.h"
 #include "tensor/kernels/elementwise.h"
 
 namespace holdfast::cuda {
@@ -55,6 +56,17 @@ struct BinaryOf {
   T* y;
   constexpr void operator()(std::int64_t i) const {
     y[i] = Op::value(a[i * step_a], b[i * step_b]);
+  }
+};
+
+template <class Op, class T>
+struct BinaryAlong {
+  ViewPair pair;
+  const T *a, *b;
+  T* y;
+  constexpr void operator()(std::int64_t i) const {
+    const ViewPair::Place place = pair.at(i);
+    y[i] = Op::value(a[place.a], b[place.b]);
   }
 };
 
@@ -161,6 +173,17 @@ void binary(const T* a, std::int64_t step_a, const T* b, std::int64_t step_b, T*
             std::int64_t n) {
   for_each<Launcher>(BinaryOf<Op, T>{a, step_a, b, step_b, y}, n);
 }
+
+template <class Launcher, class Op, class T>
+void binary_along(const ViewPair& pair, const T* a, const T* b, T* y) {
+  for_each<Launcher>(BinaryAlong<Op, T>{pair, a, b, y}, pair.numel());
+}
+
+template <class Launcher, class T>
+constexpr Broadcast<T> broadcast{.add = binary_along<Launcher, Add, T>,
+                                 .sub = binary_along<Launcher, Sub, T>,
+                                 .mul = binary_along<Launcher, Mul, T>,
+                                 .div = binary_along<Launcher, Div, T>};
 
 template <class Launcher, class Op, class T>
 constexpr kernels::Unary<T> unary{[](const T* x, T* y, std::int64_t n) {

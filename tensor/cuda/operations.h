@@ -11,12 +11,14 @@
 #include "tensor/dtype.h"
 #include "tensor/kernels/activation.h"
 #include "tensor/kernels/dropout.h"
+#include "tensor/kernels/element.h"
 #include "tensor/kernels/elementwise.h"
 #include "tensor/kernels/embedding_sum.h"
 #include "tensor/kernels/layer_norm.h"
 #include "tensor/kernels/round.h"
 #include "tensor/kernels/softmax.h"
 #include "tensor/kernels/update.h"
+#include "tensor/view_pair.h"
 
 namespace holdfast::cuda {
 
@@ -50,6 +52,22 @@ template <class T>
 bool takes_bias(const T* bias) {
   return std::is_same_v<T, float> && reinterpret_cast<std::uintptr_t>(bias) % 16 == 0;
 }
+
+/// Between elements of any types, converted as the language does.
+struct Copies {
+  /// a = b, views that do not overlap.
+  void (*copy)(const ViewPair& pair, DType type_b, const void* b, DType type_a, void* a);
+  /// a = value.
+  void (*fill)(const ViewPair& pair, double value, DType type_a, void* a);
+};
+
+/// y = a op b, y contiguous, where one run of a kernels::Binary does not do.
+template <class T>
+using BinaryOfViews = void (*)(const ViewPair& pair, const T* a, const T* b, T* y);
+template <class T>
+struct Broadcast {
+  BinaryOfViews<T> add, sub, mul, div;
+};
 
 template <class T>
 struct Sums {
@@ -136,6 +154,57 @@ struct UpdateAll {
   void (*sum_squares)(const UpdatePiece* pieces, std::int64_t count, const T* x, double* sums);
 };
 
+/// Pieces in the device's memory.
+struct PieceList {
+  const UpdatePiece* first;
+  std::int64_t count;
+};
+/// Rows of a matrix of C columns whose elements begin at `begin` of the arena; `slot` is dropout's
+/// (tensor/random.h), the same for all of them, token 0.
+struct MaskedRows {
+  std::int64_t begin, rows, C;
+  std::int32_t slot;
+};
+/// Of importance: its sum, the largest, how many are above 0; and how many are negative or not
+/// finite, which count for nothing else.
+struct ImportanceSums {
+  double sum, maximum;
+  std::int64_t positive, refused;
+};
+
+/// Passes over the arena by measures (train/); sums in double, one a piece.
+template <class T>
+struct Passes {
+  /// kernels::Update::dots of every piece.
+  void (*dots)(const PieceList& pieces, const T* x, const T* y, kernels::Dots* sums);
+  /// sum (x_i - y_i)^2 of every piece.
+  void (*squared_differences)(const PieceList& pieces, const T* x, const T* y, double* sums);
+  /// x -= factor y on the pieces.
+  void (*subtract)(const PieceList& pieces, double factor, const T* y, T* x);
+  /// x = old + factors[range] (x - old) on the pieces; a factor of 1 leaves x as it is.
+  void (*pull_back)(const PieceList& pieces, const double* factors, const T* old, T* x);
+  /// Cuts theta to old -+ max_drift |old| where key is 1; at_bound[p] elements were there or beyond
+  /// (kernels::bounded).
+  void (*clamp)(const PieceList& pieces, T max_drift, const std::uint8_t* key, const T* old,
+                T* theta, std::int64_t* at_bound);
+  /// aside = theta, theta = old + M (theta - old), M the factors of dropout.
+  void (*mix)(const kernels::DropoutMask& mask, const MaskedRows* rows, std::int64_t count,
+              const T* old, T* theta, T* aside);
+  /// theta = aside, gradient *= M.
+  void (*unmix)(const kernels::DropoutMask& mask, const MaskedRows* rows, std::int64_t count,
+                const T* aside, T* theta, T* gradient);
+  /// falls -= gradient (after - before), before = after: n elements.
+  void (*follow)(const T* gradient, const T* after, std::int64_t n, T* before, double* falls);
+  /// sum += factor x / divisor: n elements.
+  void (*add_normalised)(double factor, double divisor, const T* x, std::int64_t n, T* sum);
+  /// Of every piece.
+  void (*importance_sums)(const PieceList& pieces, const T* x, ImportanceSums* sums);
+  /// How far `now` is from the old weights, of which those of a piece begin at
+  /// old[begin - range_begin].
+  void (*drift)(const PieceList& pieces, double limit, const T* now, const T* old,
+                kernels::DriftSums* sums);
+};
+
 /// Rows [offsets[n], offsets[n+1]) of a matrix are sample n's.
 struct Samples {
   const std::int32_t* offsets;
@@ -173,14 +242,15 @@ struct Hash {
 };
 
 using Tables =
-    std::tuple<Hash, kernels::Elementwise<float>, kernels::Elementwise<double>,
-               kernels::Activations<float>, kernels::Activations<double>, kernels::Dropout<float>,
-               kernels::Dropout<double>, kernels::LayerNorm<float>, kernels::LayerNorm<double>,
-               kernels::EmbeddingSum<float>, kernels::EmbeddingSum<double>, kernels::Softmax<float>,
-               kernels::Softmax<double>, kernels::Round, Products<float>, Products<double>,
-               Products<Bf16>, Sums<float>, Sums<double>, Lookup<float>, Lookup<double>,
-               AttentionOfBatch<float>, AttentionOfBatch<double>, CrossEntropy<float>,
-               CrossEntropy<double>, UpdateAll<float>, UpdateAll<double>, PerSample<float>,
-               PerSample<double>>;
+    std::tuple<Copies, Hash, Broadcast<float>, Broadcast<double>, kernels::Elementwise<float>,
+               kernels::Elementwise<double>, kernels::Activations<float>,
+               kernels::Activations<double>, kernels::Dropout<float>, kernels::Dropout<double>,
+               kernels::LayerNorm<float>, kernels::LayerNorm<double>, kernels::EmbeddingSum<float>,
+               kernels::EmbeddingSum<double>, kernels::Softmax<float>, kernels::Softmax<double>,
+               kernels::Round, Products<float>, Products<double>, Products<Bf16>, Sums<float>,
+               Sums<double>, Lookup<float>, Lookup<double>, AttentionOfBatch<float>,
+               AttentionOfBatch<double>, CrossEntropy<float>, CrossEntropy<double>,
+               UpdateAll<float>, UpdateAll<double>, PerSample<float>, PerSample<double>,
+               Passes<float>, Passes<double>>;
 
 }  // namespace holdfast::cuda

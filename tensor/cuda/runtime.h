@@ -37,7 +37,7 @@ struct Runtime {
   void (*release_pinned)(int device, void* memory);
   /// Ordered.
   void (*zero)(int device, void* memory, std::int64_t bytes);
-  /// Ordered; each in the device's memory or pinned.
+  /// Ordered; memory of devices, or of the host, which must stay until it is done.
   void (*copy)(int device, const void* from, void* to, std::int64_t bytes);
   /// Until everything asked of the device is done; at once when it is. Any thread may call it.
   void (*wait)(int device);

@@ -6,6 +6,7 @@
 
 #include "tensor/cuda/activation.h"
 #include "tensor/cuda/attention.h"
+#include "tensor/cuda/copy.h"
 #include "tensor/cuda/cross_entropy.h"
 #include "tensor/cuda/dropout.h"
 #include "tensor/cuda/elementwise.h"
@@ -13,6 +14,7 @@
 #include "tensor/cuda/layer_norm.h"
 #include "tensor/cuda/lookup.h"
 #include "tensor/cuda/operations.h"
+#include "tensor/cuda/passes.h"
 #include "tensor/cuda/per_sample.h"
 #include "tensor/cuda/round.h"
 #include "tensor/cuda/softmax.h"
@@ -24,6 +26,7 @@ namespace holdfast::cuda {
 /// The operations of one element type.
 template <class Launcher, class T>
 void fill_tables(Tables& tables) {
+  std::get<Broadcast<T>>(tables) = broadcast<Launcher, T>;
   std::get<kernels::Elementwise<T>>(tables) = elementwise<Launcher, T>;
   std::get<kernels::Activations<T>>(tables) = activations<Launcher, T>;
   std::get<kernels::Dropout<T>>(tables) = dropout<Launcher, T>;
@@ -35,6 +38,7 @@ void fill_tables(Tables& tables) {
   std::get<AttentionOfBatch<T>>(tables) = attention<Launcher, T>;
   std::get<CrossEntropy<T>>(tables) = cross_entropy<Launcher, T>;
   std::get<UpdateAll<T>>(tables) = update<Launcher, T>;
+  std::get<Passes<T>>(tables) = passes<Launcher, T>;
   std::get<PerSample<T>>(tables) = per_sample<Launcher, T>;
 }
 
@@ -43,6 +47,7 @@ template <class Launcher>
 Tables make_tables(const Products<float>& f32, const Products<double>& f64,
                    const Products<Bf16>& bf16) {
   Tables tables;
+  std::get<Copies>(tables) = copies<Launcher>;
   fill_tables<Launcher, float>(tables);
   fill_tables<Launcher, double>(tables);
   std::get<kernels::Round>(tables) = rounding<Launcher>;

@@ -37,7 +37,7 @@ double ulp(double x, DType dtype) {
   return static_cast<double>(std::nextafter(y, INFINITY) - y);
 }
 
-std::vector<std::size_t> places(const std::vector<std::uint8_t>& key) {
+std::vector<std::size_t> places(std::span<const std::uint8_t> key) {
   std::vector<std::size_t> at;
   for (std::size_t i = 0; i < key.size(); ++i) {
     if (key[i] != 0) at.push_back(i);
