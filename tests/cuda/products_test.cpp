@@ -138,6 +138,7 @@ TEST_P(ProductsOnDevice, AddTheBiasThemselves) {
   const OnDevice scope({0});
   const auto kernels_of = [&](const Tensor& bias) {
     const std::vector<Tensor> here = linear_inputs(7, 5, 4);
+    cuda::runtime()->wait(0);
     const std::int64_t before = kernels_run();
     const Tensor y = linear(Var(here[0]), Var(here[1]), Var(bias)).value();
     const std::vector<double> found = y.to_vector();
