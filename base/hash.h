@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/hash_keys.h"
+
 namespace holdfast {
 
 using Digest = std::array<std::uint8_t, 16>;  // canonical (big-endian) XXH3-128
@@ -24,14 +26,7 @@ Digest hash128(std::string_view bytes);
 /// threads.
 Digest hash128_in_pieces(std::span<const std::byte> bytes);
 
-inline constexpr std::int64_t kHashPiece = 1 << 20;
-inline constexpr std::int64_t kHashShort = 240;  // up to here XXH3 is another function
-
-/// For a device, which takes pieces of more than kHashShort bytes as tensor/cuda/hash.h says: what
-/// eight accumulators begin with, the key words of stripes and of the last one, the multiplier.
-struct HashKeys {
-  std::uint64_t start[8], secret[24], last[8], prime;
-};
+/// For a device, which takes pieces of more than kHashShort bytes as tensor/cuda/hash.h says.
 HashKeys hash_keys();
 /// The accumulators of such a piece, and its digest.
 using HashLanes = std::array<std::uint64_t, 8>;

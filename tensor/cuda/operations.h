@@ -7,7 +7,7 @@
 #include <tuple>
 #include <type_traits>
 
-#include "base/hash.h"
+#include "base/hash_keys.h"
 #include "tensor/dtype.h"
 #include "tensor/kernels/activation.h"
 #include "tensor/kernels/dropout.h"
