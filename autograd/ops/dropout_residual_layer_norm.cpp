@@ -1,6 +1,7 @@
 #include "autograd/ops/fused_common.h"
+#include "tensor/cuda/runtime.h"
+#include "tensor/kernels/dispatch.h"
 #include "tensor/kernels/layer_norm.h"
-#include "tensor/kernels/on.h"
 
 namespace holdfast {
 namespace {
@@ -22,14 +23,22 @@ void forward(const Saved& saved, const Tensor& x, const Tensor& residual, const 
   const bool keep = saved.xhat.defined();
   const Device on = ops::device_of(x, residual, beta, y, saved.gamma, saved.xhat, saved.rstd,
                                    saved.slots, saved.tokens);
-  kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
-    ops::dropout_rows<T>(on, saved.dropout, saved.slots, saved.tokens, x.data<T>(on),
-                         residual.data<T>(on), begin, end, C, y.data<T>(on));
-    T* rows = y.data<T>(on) + begin * C;
-    kernels::on<kernels::LayerNorm<T>>(on).forward(
-        rows, saved.gamma.data<T>(on), beta.data<T>(on), eps, end - begin, C,
-        keep ? saved.xhat.data<T>(on) + begin * C : nullptr,
-        keep ? saved.rstd.data<T>(on) + begin : nullptr, rows);
+  if (on.is_cuda()) {
+    return cuda::table<cuda::DropoutNorm<T>>(on.cuda).forward(
+        ops::mask_of(saved.dropout), saved.slots.data<std::int32_t>(on),
+        saved.tokens.data<std::int32_t>(on), x.data<T>(on), residual.data<T>(on),
+        saved.gamma.data<T>(on), beta.data<T>(on), eps, N, C,
+        keep ? saved.xhat.data<T>(on) : nullptr, keep ? saved.rstd.data<T>(on) : nullptr,
+        y.data<T>(on));
+  }
+  parallel_for(N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
+    ops::dropout_rows<T>(on, saved.dropout, saved.slots, saved.tokens, x.data<T>(),
+                         residual.data<T>(), begin, end, C, y.data<T>());
+    T* rows = y.data<T>() + begin * C;
+    kernels::best<kernels::LayerNorm<T>>().forward(
+        rows, saved.gamma.data<T>(), beta.data<T>(), eps, end - begin, C,
+        keep ? saved.xhat.data<T>() + begin * C : nullptr,
+        keep ? saved.rstd.data<T>() + begin : nullptr, rows);
   });
 }
 
@@ -39,13 +48,20 @@ void backward(const Saved& saved, const Tensor& dout, const Tensor& dresidual, c
   const std::int64_t N = dout.size(0), C = dout.size(1);
   const Device on = ops::device_of(dout, dresidual, dx, saved.gamma, saved.xhat, saved.rstd,
                                    saved.slots, saved.tokens);
-  kernels::over(on, N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
-    kernels::on<kernels::LayerNorm<T>>(on).backward(
-        dout.data<T>(on) + begin * C, saved.gamma.data<T>(on), saved.xhat.data<T>(on) + begin * C,
-        saved.rstd.data<T>(on) + begin, end - begin, C, dresidual.data<T>(on) + begin * C);
+  if (on.is_cuda()) {
+    return cuda::table<cuda::DropoutNorm<T>>(on.cuda).backward(
+        ops::mask_of(saved.dropout), saved.slots.data<std::int32_t>(on),
+        saved.tokens.data<std::int32_t>(on), dout.data<T>(on), saved.gamma.data<T>(on),
+        saved.xhat.data<T>(on), saved.rstd.data<T>(on), N, C, dresidual.data<T>(on),
+        dx.defined() ? dx.data<T>(on) : nullptr);
+  }
+  parallel_for(N, ops::rows_per_chunk(C), [&](std::int64_t begin, std::int64_t end) {
+    kernels::best<kernels::LayerNorm<T>>().backward(
+        dout.data<T>() + begin * C, saved.gamma.data<T>(), saved.xhat.data<T>() + begin * C,
+        saved.rstd.data<T>() + begin, end - begin, C, dresidual.data<T>() + begin * C);
     if (dx.defined()) {
-      ops::dropout_rows<T>(on, saved.dropout, saved.slots, saved.tokens, dresidual.data<T>(on),
-                           nullptr, begin, end, C, dx.data<T>(on));
+      ops::dropout_rows<T>(on, saved.dropout, saved.slots, saved.tokens, dresidual.data<T>(),
+                           nullptr, begin, end, C, dx.data<T>());
     }
   });
 }

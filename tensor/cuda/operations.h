@@ -91,6 +91,20 @@ struct Lookup {
               std::int64_t runs, const T* source, std::int64_t cols, T* destination);
 };
 
+/// kernels::Dropout and kernels::LayerNorm, one after the other in one launch.
+template <class T>
+struct DropoutNorm {
+  /// y = LN(residual + x * factor)
+  void (*forward)(const kernels::DropoutMask& mask, const std::int32_t* slots,
+                  const std::int32_t* tokens, const T* x, const T* residual, const T* gamma,
+                  const T* beta, double eps, std::int64_t rows, std::int64_t C, T* xhat, T* rstd,
+                  T* y);
+  /// dresidual = LN'(dout); dx = dresidual * factor unless dx is null.
+  void (*backward)(const kernels::DropoutMask& mask, const std::int32_t* slots,
+                   const std::int32_t* tokens, const T* dout, const T* gamma, const T* xhat,
+                   const T* rstd, std::int64_t rows, std::int64_t C, T* dresidual, T* dx);
+};
+
 /// All texts and heads of a packed batch (autograd/fused.h, attention()). Rows of q, out, dout and
 /// dq are queries, those of k, v, dk and dv tokens; head h has channels [h D, (h+1) D) of each.
 template <class T>
@@ -245,12 +259,12 @@ using Tables =
     std::tuple<Copies, Hash, Broadcast<float>, Broadcast<double>, kernels::Elementwise<float>,
                kernels::Elementwise<double>, kernels::Activations<float>,
                kernels::Activations<double>, kernels::Dropout<float>, kernels::Dropout<double>,
-               kernels::LayerNorm<float>, kernels::LayerNorm<double>, kernels::EmbeddingSum<float>,
-               kernels::EmbeddingSum<double>, kernels::Softmax<float>, kernels::Softmax<double>,
-               kernels::Round, Products<float>, Products<double>, Products<Bf16>, Sums<float>,
-               Sums<double>, Lookup<float>, Lookup<double>, AttentionOfBatch<float>,
-               AttentionOfBatch<double>, CrossEntropy<float>, CrossEntropy<double>,
-               UpdateAll<float>, UpdateAll<double>, PerSample<float>, PerSample<double>,
-               Passes<float>, Passes<double>>;
+               kernels::LayerNorm<float>, kernels::LayerNorm<double>, DropoutNorm<float>,
+               DropoutNorm<double>, kernels::EmbeddingSum<float>, kernels::EmbeddingSum<double>,
+               kernels::Softmax<float>, kernels::Softmax<double>, kernels::Round, Products<float>,
+               Products<double>, Products<Bf16>, Sums<float>, Sums<double>, Lookup<float>,
+               Lookup<double>, AttentionOfBatch<float>, AttentionOfBatch<double>,
+               CrossEntropy<float>, CrossEntropy<double>, UpdateAll<float>, UpdateAll<double>,
+               PerSample<float>, PerSample<double>, Passes<float>, Passes<double>>;
 
 }  // namespace holdfast::cuda

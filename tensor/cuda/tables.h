@@ -9,6 +9,7 @@
 #include "tensor/cuda/copy.h"
 #include "tensor/cuda/cross_entropy.h"
 #include "tensor/cuda/dropout.h"
+#include "tensor/cuda/dropout_norm.h"
 #include "tensor/cuda/elementwise.h"
 #include "tensor/cuda/hash.h"
 #include "tensor/cuda/layer_norm.h"
@@ -31,6 +32,7 @@ void fill_tables(Tables& tables) {
   std::get<kernels::Activations<T>>(tables) = activations<Launcher, T>;
   std::get<kernels::Dropout<T>>(tables) = dropout<Launcher, T>;
   std::get<kernels::LayerNorm<T>>(tables) = layer_norm<Launcher, T>;
+  std::get<DropoutNorm<T>>(tables) = dropout_norm<Launcher, T>;
   std::get<kernels::EmbeddingSum<T>>(tables) = embedding_sum<Launcher, T>;
   std::get<kernels::Softmax<T>>(tables) = softmax<Launcher, T>;
   std::get<Sums<T>>(tables) = sums<Launcher, T>;
