@@ -64,7 +64,7 @@ def best_threads(work):
 
 def check_same_work(work, r):
     """Both sides must have had the same tokens and, predicting, the same answers."""
-    for key, tolerance in (("tokens", 0), ("mean_of_class_0", 1e-4)):
+    for key, tolerance in (("tokens", 0), ("mean_of_class_0", work.tolerance)):
         values = {name: result[key] for name, result in r.items() if key in result and name != "grouped"}
         if values and max(values.values()) - min(values.values()) > tolerance:
             raise Failed(f"the sides did different work: {key} {values}")

@@ -45,11 +45,10 @@ def padded(ids):
 
 
 def make_batches(args, grouped=False):
-    import torch
-    if args.full:
-        b, t = map(int, args.full.split("x"))
-        ids = [torch.randint(1000, 20000, (b, t)).tolist() for _ in range(args.steps + 1)]
-        return [padded(rows) for rows in ids]
+    if args.full:  # the texts of bench/workload.h
+        B, T = map(int, args.full.split("x"))
+        ids = [[1000 + (n * 7919 + t * 104729) % 19000 for t in range(T)] for n in range((args.steps + 1) * B)]
+        return [padded(ids[i * B:(i + 1) * B]) for i in range(args.steps + 1)]
     ids = encode_texts(args)
     if grouped:
         return [padded(rows) for rows in [ids[:args.batch]] + grouped_by_length(ids, args.batch, args.steps)]
