@@ -22,10 +22,14 @@ class There {
     memory_.write(items.data(), bytes_of(items));
   }
   Item* get() const { return reinterpret_cast<Item*>(memory_.data(memory_.device())); }
-  /// Waits.
+  /// Waits. A copy, as pages that the host reads itself leave the GPU, which wants them back in the
+  /// next step.
   std::vector<Item> read(std::size_t count) const {
-    const auto* first = reinterpret_cast<const Item*>(memory_.data());
-    return {first, first + count};
+    std::vector<Item> items(count);
+    const int device = memory_.device().cuda;
+    cuda::runtime()->copy(device, get(), items.data(), bytes_of(items));
+    cuda::runtime()->wait(device);
+    return items;
   }
 
  private:

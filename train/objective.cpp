@@ -60,12 +60,12 @@ Objective::Terms Objective::batch(std::int64_t step) {
   Terms terms;
   const Var pooled = forward(step, terms.tokens);
   terms.loss = cross_entropies(pooled, mixed_, terms.tasks);
-  terms.task = terms.loss.value();
+  terms.task = PendingItem(terms.loss.value());
   terms.drawn = drawn();
   terms.matched = ids_of(matched_);
   if (distillation_ && distillation_->recipe.alpha > 0) {
     const Var term = scale(distilled(pooled), distillation_->recipe.alpha);
-    terms.distill = term.value();
+    terms.distill = PendingItem(term.value());
     terms.loss = add(terms.loss, term);
   }
   return terms;
@@ -157,7 +157,7 @@ Var Objective::cross_entropies(const Var& pooled, const std::vector<Rows>& rows,
     const Var loss =
         softmax_cross_entropy(logits(pooled, pool.head, rows[p].rows), Tensor::from(labels, {n}),
                               Tensor::from(weights, {n}).to(model_.dtype()), smoothing_);
-    terms.push_back({pool.task, n, of_batch, loss.value()});
+    terms.push_back({pool.task, n, of_batch, PendingItem(loss.value())});
     total = total.defined() ? add(total, loss) : loss;
   }
   return total;

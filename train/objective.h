@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "nn/model.h"
+#include "tensor/pending_item.h"
 #include "train/distill.h"
 #include "train/mixing.h"
 #include "train/recipe.h"
@@ -64,14 +65,14 @@ class Objective {
   struct TaskTerm {
     std::string task;
     std::int64_t texts, of_batch;
-    Tensor value;
+    PendingItem value;
 
     TaskLoss loss() const;
   };
   struct Terms {
     Var loss;
-    Tensor task;     // the first term
-    Tensor distill;  // the second; undefined: none
+    PendingItem task;     // the first term
+    PendingItem distill;  // the second; undefined: none
     std::vector<TaskTerm> tasks;
     std::vector<DrawnTexts> drawn, matched;  // of the batch; of der++'s second draw
     std::int64_t tokens = 0;

@@ -13,6 +13,7 @@
 #include "tensor/cuda/attention_tile.h"
 #include "tensor/cuda/launch.h"
 #include "tensor/cuda/operations.h"
+#include "tensor/pending_item.h"
 #include "tensor/tensor.h"
 #include "tests/cuda/on_simulation.h"
 #include "tests/reference/expect_error.h"
@@ -108,6 +109,26 @@ TEST_P(DeviceMemory, TakesWhatTheHostWritesWithoutWaiting) {
   const Tensor second = gather(Var(table), ids).value();
   EXPECT_EQ(first.to_vector(), (std::vector<double>{3, 1, 2}));
   EXPECT_EQ(second.to_vector(), (std::vector<double>{3, 3, 2}));
+}
+
+TEST_P(DeviceMemory, SendsANumberThatIsReadLater) {
+  const OnDevice scope({0});
+  for (const DType dtype : {DType::f32, DType::f64}) {
+    const Tensor x = Tensor::full({}, dtype, 3);
+    const PendingItem early(x);
+    x.fill(4);
+    const PendingItem later(x);
+    EXPECT_EQ(early.item(), 3);
+    if (GetParam() != kGpu) {
+      const std::int64_t before = cuda::waits();
+      EXPECT_EQ(later.item(), 4);
+      EXPECT_EQ(early.item(), 3);
+      EXPECT_EQ(cuda::waits(), before);
+    }
+  }
+  EXPECT_FALSE(PendingItem().defined());
+  expect_error<std::invalid_argument>("two", "has not exactly one element",
+                                      [] { PendingItem(Tensor::zeros({2}, DType::f32)); });
 }
 
 // A device that has not come so far yet still reads what was written for it before.
