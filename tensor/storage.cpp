@@ -255,8 +255,12 @@ std::byte* Storage::for_host() const {
   return copy_->host;
 }
 
+// Marked as sent only then, so that no other thread asks for a kernel before what it reads: two
+// that come at once send the same twice.
 void Storage::send() const {
-  if (!copy_->sent.exchange(true)) cuda::runtime()->copy(device_.cuda, copy_->host, data_, bytes_);
+  if (copy_->sent) return;
+  cuda::runtime()->copy(device_.cuda, copy_->host, data_, bytes_);
+  copy_->sent = true;
 }
 
 }  // namespace holdfast

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "autograd/ops.h"
 #include "tensor/cuda/attention_bf16.h"
@@ -124,6 +126,28 @@ TEST_P(DeviceMemory, IsNotWrittenToAgainTooSoon) {
     const double x = std::pow(10.0, n);
     EXPECT_EQ(sums[static_cast<std::size_t>(n)].to_vector(), (std::vector<double>{n * x, x / 2}));
   }
+}
+
+// As if another thread asked for the same ids while this one sends them: its kernel is not asked
+// for before what it reads.
+TEST_P(DeviceMemory, IsGivenWhatTheHostWritesBeforeAnybodyReadsIt) {
+  if (GetParam() == kGpu) return;
+  static const cuda::Runtime& whole = cuda::simulation(GetParam());
+  static std::function<void()> meanwhile;
+  cuda::Runtime shared = whole;
+  shared.copy = [](int device, const void* from, void* to, std::int64_t bytes) {
+    if (const auto other = std::exchange(meanwhile, nullptr)) other();
+    whole.copy(device, from, to, bytes);
+  };
+  const OnDevice scope({0});
+  const Tensor table = Tensor::from(std::vector<double>{1, 10, 100}, {3, 1});
+  const Tensor ids = Tensor::from(std::vector<std::int32_t>{2, 0}, {2});
+  Tensor second;
+  cuda::use_runtime(&shared);
+  meanwhile = [&] { second = gather(Var(table), ids).value(); };
+  const Tensor first = gather(Var(table), ids).value();
+  cuda::use_runtime(&whole);
+  for (const Tensor& y : {first, second}) EXPECT_EQ(y.to_vector(), (std::vector<double>{100, 1}));
 }
 
 // A device with room for one block: what is kept for another size makes way.
