@@ -47,11 +47,11 @@ std::byte* allocate(Place place, std::int64_t bytes) {
   return static_cast<std::byte*>(data);
 }
 
-void release(Place place, std::byte* data) {
+void release(Place place, std::byte* data, std::int64_t bytes) {
   const int device = place.device.cuda;
   if (!place.device.is_cuda()) return std::free(data);
   place.pinned ? cuda::runtime()->release_pinned(device, data)
-               : cuda::runtime()->release(device, data);
+               : cuda::runtime()->release(device, data, bytes);
 }
 
 // Where a device is: it may still read pinned memory that was given back before.
@@ -140,7 +140,7 @@ class Pool {
 
   void release_all() {
     for (auto& [key, free] : free_) {
-      for (const Free& of : free) holdfast::release(key.first, of.data);
+      for (const Free& of : free) holdfast::release(key.first, of.data, key.second);
       free.clear();
     }
     use_.cached = 0;

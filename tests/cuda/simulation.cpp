@@ -296,7 +296,7 @@ const Runtime& simulation(int team_size) {
           },
       .description = [] { return std::string("simulation"); },
       .allocate = allocate,
-      .release = release,
+      .release = [](int device, void* memory, std::int64_t) { release(device, memory); },
       .allocate_pinned = allocate,
       .release_pinned = release,
       .zero =
