@@ -47,11 +47,11 @@ std::byte* allocate(Place place, std::int64_t bytes) {
   return static_cast<std::byte*>(data);
 }
 
-void release(Place place, std::byte* data) {
+void release(Place place, std::byte* data, std::int64_t bytes) {
   const int device = place.device.cuda;
   if (!place.device.is_cuda()) return std::free(data);
   place.pinned ? cuda::runtime()->release_pinned(device, data)
-               : cuda::runtime()->release(device, data);
+               : cuda::runtime()->release(device, data, bytes);
 }
 
 // Where a device is: it may still read pinned memory that was given back before.
@@ -140,7 +140,7 @@ class Pool {
 
   void release_all() {
     for (auto& [key, free] : free_) {
-      for (const Free& of : free) holdfast::release(key.first, of.data);
+      for (const Free& of : free) holdfast::release(key.first, of.data, key.second);
       free.clear();
     }
     use_.cached = 0;
@@ -255,8 +255,12 @@ std::byte* Storage::for_host() const {
   return copy_->host;
 }
 
+// Marked as sent only then, so that no other thread asks for a kernel before what it reads: two
+// that come at once send the same twice.
 void Storage::send() const {
-  if (!copy_->sent.exchange(true)) cuda::runtime()->copy(device_.cuda, copy_->host, data_, bytes_);
+  if (copy_->sent) return;
+  cuda::runtime()->copy(device_.cuda, copy_->host, data_, bytes_);
+  copy_->sent = true;
 }
 
 }  // namespace holdfast

@@ -82,12 +82,14 @@ struct Handle {
 };
 
 Handle& handle_of(int device) {
-  static std::array<Handle, 64> handles;
+  static std::array<Handle, kMostDevices> handles;
   Handle& handle = handles.at(static_cast<std::size_t>(device));
   std::call_once(handle.made, [&] {
     check(library().create(&handle.handle), "begin");
-    if (cudaMalloc(&handle.workspace, kWorkspaceBytes) != cudaSuccess)
+    if (cudaMalloc(&handle.workspace, kWorkspaceBytes) != cudaSuccess) {
+      cudaGetLastError();  // the next call is not to report it again
       throw std::runtime_error("[cuda] no memory for products: 32 MiB wanted");
+    }
   });
   return handle;
 }

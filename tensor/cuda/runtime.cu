@@ -24,11 +24,12 @@ void check(cudaError_t error, const char* what) {
   }
 }
 
-// What was asked of a device, and of that, what is known to be done.
 struct DeviceState {
   std::once_flag made;
   cudaStream_t stream = nullptr;
-  std::atomic<std::uint64_t> asked{0}, done{0};
+  std::int64_t room = 0;  // bytes for tensors: what was free at first, less some for code
+  std::atomic<std::int64_t> taken{0};
+  std::atomic<std::uint64_t> asked{0}, done{0};  // done: what is known to be
 };
 
 DeviceState& state_of(int device) {
@@ -48,6 +49,9 @@ DeviceState& ready(int device) {
   select(device);
   DeviceState& state = state_of(device);
   std::call_once(state.made, [&] {
+    std::size_t free = 0, all = 0;
+    check(cudaMemGetInfo(&free, &all), "ask for free memory");
+    state.room = static_cast<std::int64_t>(free - free / 16);
     check(cudaStreamCreateWithFlags(&state.stream, cudaStreamNonBlocking), "make a stream");
   });
   return state;
@@ -117,7 +121,8 @@ void prefer_device(void* memory, std::size_t bytes, int device) {
 }
 
 void* allocate(int device, std::int64_t bytes) {
-  ready(device);
+  DeviceState& state = ready(device);
+  if (bytes > state.room - state.taken) return nullptr;
   void* memory = nullptr;
   const cudaError_t error = cudaMallocManaged(&memory, static_cast<std::size_t>(bytes));
   if (error == cudaErrorMemoryAllocation) {
@@ -125,6 +130,7 @@ void* allocate(int device, std::int64_t bytes) {
     return nullptr;
   }
   check(error, "allocate memory");
+  state.taken += bytes;
   prefer_device(memory, static_cast<std::size_t>(bytes), device);
   return memory;
 }
@@ -154,9 +160,10 @@ void wait(int device) {
   }
 }
 
-void release(int device, void* memory) {
+void release(int device, void* memory, std::int64_t bytes) {
   wait(device);
   check(cudaFree(memory), "free memory");
+  state_of(device).taken -= bytes;
 }
 
 void release_pinned(int device, void* memory) {

@@ -26,10 +26,11 @@ struct Runtime {
   /// Versions of driver, runtime and cuBLASLt, for ledgers and `info`.
   std::string (*description)();
   /// Managed memory, 256-byte aligned, contents unspecified: the host may read and write it
-  /// whenever the device is done with what was asked of it. Null when there is not enough.
+  /// whenever the device is done with what was asked of it. Null when there is not enough: of
+  /// managed memory CUDA gives more than a device has, and moves it to and fro.
   void* (*allocate)(int device, std::int64_t bytes);
-  /// Waits first.
-  void (*release)(int device, void* memory);
+  /// Waits first. `bytes` as when it was allocated.
+  void (*release)(int device, void* memory, std::int64_t bytes);
   /// The host's memory, from which copy() reads in order while the caller goes on. Null when there
   /// is not enough.
   void* (*allocate_pinned)(int device, std::int64_t bytes);

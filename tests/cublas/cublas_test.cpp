@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "tensor/cuda/product.h"
@@ -14,14 +16,17 @@
 
 // Of CUDA's runtime cublas.cu asks for the workspace alone; of ours for the stream (runtime.cu) and
 // for products that the library has no algorithm for (kernels.cu).
+cudaError_t of_malloc = cudaSuccess, last_error = cudaSuccess;
 extern "C" cudaError_t cudaMalloc(void** memory, std::size_t) {
   static int place;
   *memory = &place;
-  return cudaSuccess;
+  return last_error = of_malloc;
 }
+extern "C" cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
 namespace holdfast::cuda {
 CUstream_st* current_stream() { return nullptr; }
-int current_device_number() { return 0; }
+int device_number = 0;
+int current_device_number() { return device_number; }
 void asked(const char*) {}
 int plain_products = 0;
 template <class T>
@@ -211,6 +216,19 @@ TEST(CublasChoices, AreSafeAmongThreads) {
   std::thread other(work);
   work();
   other.join();
+}
+
+TEST(Cublas, WithoutMemorySaysSoOnceAndTriesAgain) {
+  Case<float> one(false, true, 2, 3, 4, 0);
+  const auto expected = one.expected();
+  cuda::device_number = 1;
+  of_malloc = cudaErrorMemoryAllocation;
+  EXPECT_THROW(one.multiply(), std::runtime_error);
+  EXPECT_EQ(last_error, cudaSuccess);
+  of_malloc = cudaSuccess;
+  one.multiply();
+  EXPECT_EQ(one.c, expected);
+  cuda::device_number = 0;
 }
 
 TEST(Cublas, IsLoadedByItsName) {

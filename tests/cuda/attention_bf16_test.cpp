@@ -8,7 +8,6 @@
 
 #include "audit/reference/twins.h"
 #include "autograd/ops/fused_common.h"
-#include "tensor/blas.h"
 #include "tests/cuda/on_simulation.h"
 #include "tests/cuda/rounded_attention.h"
 
@@ -232,8 +231,6 @@ TEST_P(AttentionInBf16, GivesTheSameBitsAgain) {
 
 // Backward as forward was, whatever is on by then.
 TEST_P(AttentionInBf16, IsWhatTheOperationTakesWhileProductsAreInBf16) {
-  if (const std::string missing = missing_for_bf16(); !missing.empty())
-    GTEST_SKIP() << "no products in bf16: " << missing;
   const Case one{{17, 33}, 2, 20, 0.2, true};
   const Results expected = run_there(one);
   const OnDevice scope({0});

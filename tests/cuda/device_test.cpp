@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
+#include <utility>
 
 #include "autograd/ops.h"
 #include "tensor/cuda/attention_bf16.h"
@@ -147,19 +149,43 @@ TEST_P(DeviceMemory, IsNotWrittenToAgainTooSoon) {
   }
 }
 
-// A device with room for one block: what is kept for another size makes way.
+// As if another thread asked for the same ids while this one sends them: its kernel is not asked
+// for before what it reads.
+TEST_P(DeviceMemory, IsGivenWhatTheHostWritesBeforeAnybodyReadsIt) {
+  if (GetParam() == kGpu) return;
+  static const cuda::Runtime& whole = cuda::simulation(GetParam());
+  static std::function<void()> meanwhile;
+  cuda::Runtime shared = whole;
+  shared.copy = [](int device, const void* from, void* to, std::int64_t bytes) {
+    if (const auto other = std::exchange(meanwhile, nullptr)) other();
+    whole.copy(device, from, to, bytes);
+  };
+  const OnDevice scope({0});
+  const Tensor table = Tensor::from(std::vector<double>{1, 10, 100}, {3, 1});
+  const Tensor ids = Tensor::from(std::vector<std::int32_t>{2, 0}, {2});
+  Tensor second;
+  cuda::use_runtime(&shared);
+  meanwhile = [&] { second = gather(Var(table), ids).value(); };
+  const Tensor first = gather(Var(table), ids).value();
+  cuda::use_runtime(&whole);
+  for (const Tensor& y : {first, second}) EXPECT_EQ(y.to_vector(), (std::vector<double>{100, 1}));
+}
+
+// A device with room for 8192 bytes: what is kept for another size makes way.
 TEST_P(DeviceMemory, GivesKeptBlocksBackBeforeItRunsOut) {
   if (GetParam() == kGpu) return;
   static const cuda::Runtime& whole = cuda::simulation(GetParam());
-  static int blocks = 0;
+  static std::int64_t room = 8192;
   release_cached_memory();
   cuda::Runtime scarce = whole;
   scarce.allocate = [](int device, std::int64_t bytes) -> void* {
-    return blocks++ == 0 ? whole.allocate(device, bytes) : (--blocks, nullptr);
+    if (bytes > room) return nullptr;
+    room -= bytes;
+    return whole.allocate(device, bytes);
   };
-  scarce.release = [](int device, void* memory) {
-    --blocks;
-    whole.release(device, memory);
+  scarce.release = [](int device, void* memory, std::int64_t bytes) {
+    room += bytes;
+    whole.release(device, memory, bytes);
   };
   cuda::use_runtime(&scarce);
   const OnDevice scope({0});
@@ -170,7 +196,7 @@ TEST_P(DeviceMemory, GivesKeptBlocksBackBeforeItRunsOut) {
     EXPECT_THROW(Storage(64), std::bad_alloc);
   }
   release_cached_memory();
-  EXPECT_EQ(blocks, 0);
+  EXPECT_EQ(room, 8192);
   cuda::use_runtime(&whole);
 }
 

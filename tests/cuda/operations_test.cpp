@@ -226,5 +226,28 @@ TEST_P(OperationsOnDevice, DropoutMasksAreTheCpus) {
 
 INSTANTIATE_TEST_SUITE_P(Cuda, OperationsOnDevice, all_devices(), device_test_name);
 
+// As many threads as share the rows of a sum (tensor/cuda/sums.h), as a GPU's blocks have.
+using WideTeams = OnDeviceTest;
+
+TEST_P(WideTeams, ReduceAsTheCpuDoes) {
+  struct Case {
+    const char* name;
+    std::vector<Tensor> inputs;
+    Operation function;
+  };
+  const std::vector<Case> cases{
+      {"sum", {random_tensor({300, 40}, 1)}, [](const Vars& v) { return sum(v[0], 0); }},
+      {"layer_norm",
+       {random_tensor({2, 300}, 1), random_tensor({300}, 2), random_tensor({300}, 3)},
+       [](const Vars& v) { return layer_norm(v[0], v[1], v[2], 1e-5); }}};
+  for (const auto& [name, inputs, function] : cases) {
+    const std::vector<Tensor> expected = run(function, inputs);
+    const OnDevice scope({0});
+    expect_equal(name, run(function, inputs), expected, 1e-12);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Cuda, WideTeams, testing::Values(96), device_test_name);
+
 }  // namespace
 }  // namespace holdfast

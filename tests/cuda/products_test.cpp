@@ -80,9 +80,10 @@ TEST_P(ProductsOnDevice, InTf32EqualDoubleFromRoundedOperands) {
   }
 }
 
+// Rows of whole 16 bytes, or a GPU's library is free to take kernels of f32 for TF32.
 TEST_P(ProductsOnDevice, AreCloseToFloatAndNoLongerIt) {
   const OnDevice scope({0});
-  const std::vector<Tensor> inputs = linear_inputs(33, 48, 17);
+  const std::vector<Tensor> inputs = linear_inputs(32, 48, 16);
   for (const Activation activation : {Activation::none, Activation::gelu_erf, Activation::tanh}) {
     const auto exact = run(linear_within<Tf32Products>(activation, false), inputs);
     const auto tf32 = run(linear_within<Tf32Products>(activation), inputs);

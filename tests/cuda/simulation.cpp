@@ -258,8 +258,10 @@ constexpr Products<T> kProducts{[](const Product<T>& product) {
   stream(selected).push([product] { multiply_now(product); });
 }};
 
-// NaN, whatever is read as f32 or f64: nothing may depend on it.
-void* allocate(int, std::int64_t bytes) {
+// NaN, whatever is read as f32 or f64: nothing may depend on it. As zeros and copies do, it selects
+// the device (runtime.cu).
+void* allocate(int device, std::int64_t bytes) {
+  selected = device;
   const std::int64_t whole = (bytes + kAlignment - 1) / kAlignment * kAlignment;
   void* memory = std::aligned_alloc(kAlignment, static_cast<std::size_t>(whole));
   if (memory != nullptr) std::memset(memory, 0xff, static_cast<std::size_t>(whole));
@@ -296,15 +298,17 @@ const Runtime& simulation(int team_size) {
           },
       .description = [] { return std::string("simulation"); },
       .allocate = allocate,
-      .release = release,
+      .release = [](int device, void* memory, std::int64_t) { release(device, memory); },
       .allocate_pinned = allocate,
       .release_pinned = release,
       .zero =
           [](int device, void* memory, std::int64_t bytes) {
+            selected = device;
             stream(device).push([=] { std::memset(memory, 0, static_cast<std::size_t>(bytes)); });
           },
       .copy =
           [](int device, const void* from, void* to, std::int64_t bytes) {
+            selected = device;
             stream(device).push([=] { std::memmove(to, from, static_cast<std::size_t>(bytes)); });
           },
       .wait = wait,
