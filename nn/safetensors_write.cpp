@@ -71,7 +71,7 @@ void write_safetensors(const std::filesystem::path& path,
   file.append(std::as_bytes(std::span(&length, 1)));
   file.append(header);
   for (const auto* tensor : order) {
-    const Tensor dense = tensor->second.contiguous();
+    const Tensor dense = tensor->second.to(Device()).contiguous();
     const auto bytes = static_cast<std::size_t>(dense.numel() * size_of(dense.dtype()));
     file.append({dense.storage()->data() + dense.storage_offset() * size_of(dense.dtype()), bytes});
   }

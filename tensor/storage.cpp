@@ -140,10 +140,13 @@ class Pool {
 
   void release_all() {
     for (auto& [key, free] : free_) {
-      for (const Free& of : free) holdfast::release(key.first, of.data, key.second);
-      free.clear();
+      while (!free.empty()) {
+        std::byte* data = free.back().data;
+        free.pop_back();
+        use_.cached -= key.second;
+        holdfast::release(key.first, data, key.second);
+      }
     }
-    use_.cached = 0;
   }
 
   struct Free {

@@ -36,11 +36,16 @@ class There {
   Storage memory_;
 };
 
+std::vector<cuda::UpdatePiece> numbered(std::span<const ArenaSpan> spans) {
+  std::vector<cuda::UpdatePiece> pieces;
+  for (const ArenaSpan& span : spans) pieces.push_back({span.begin, span.end, 0, 0});
+  return pieces;
+}
+
 }  // namespace
 
 double sum_squares_on(Device on, const Tensor& x, std::span<const ArenaSpan> pieces) {
-  std::vector<cuda::UpdatePiece> numbers;
-  for (const ArenaSpan& piece : pieces) numbers.push_back({piece.begin, piece.end, 0, 0});
+  const std::vector<cuda::UpdatePiece> numbers = numbered(pieces);
   const There<cuda::UpdatePiece> there(on, numbers);
   const There<double> sums(on, std::vector<double>(numbers.size()));
   dispatch(x.dtype(), "gradient norm", [&]<class T>() {
@@ -66,12 +71,6 @@ std::vector<kernels::PullSums> adamw_on(Device on, const std::vector<cuda::Updat
 }
 
 namespace {
-
-std::vector<cuda::UpdatePiece> numbered(std::span<const ArenaSpan> spans) {
-  std::vector<cuda::UpdatePiece> pieces;
-  for (const ArenaSpan& span : spans) pieces.push_back({span.begin, span.end, 0, 0});
-  return pieces;
-}
 
 // Calls ask.operator()<T>(passes, list, sums) for one Sum a piece; what it has written there.
 template <class Sum, class Ask>

@@ -41,8 +41,8 @@ struct Library {
     const std::string name = "libcublasLt.so." + std::to_string(CUDART_VERSION / 1000);
     void* file = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (file == nullptr) {
-      missing =
-          name + " was not found: install cuBLAS of CUDA " + std::to_string(CUDART_VERSION / 1000);
+      missing = name + " was not found: install cuBLAS of CUDA " +
+                std::to_string(CUDART_VERSION / 1000) + ", or name its folder in LD_LIBRARY_PATH";
       return;
     }
     const auto find = [&](auto& function, const char* symbol) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "tensor/cuda/operations.h"
+#include "tensor/cuda/sums.h"
 #include "tensor/cuda/team.h"
 
 namespace holdfast::cuda {
@@ -38,7 +39,8 @@ struct TakeRows {
   }
 };
 
-/// A team owns one row of the destination.
+/// A team owns kSumColumns columns of one row of the destination; its threads take the sources in
+/// turn, as many of a table's few rows have thousands.
 template <class T>
 struct AddRows {
   const std::int32_t *rows, *order, *starts;
@@ -47,16 +49,19 @@ struct AddRows {
   std::int64_t cols;
   T* destination;
 
-  constexpr Launch launch() const { return {runs, kThreads}; }
+  constexpr Launch launch() const {
+    return {runs * pieces(cols, kSumColumns), kThreads, kSumBytes<T>};
+  }
   template <class Team>
-  constexpr void operator()(Team& team, std::int64_t run) const {
+  constexpr void operator()(Team& team, std::int64_t block) const {
+    const std::int64_t across = pieces(cols, kSumColumns), run = block / across,
+                       first = block % across * kSumColumns;
     const std::int32_t begin = starts[run], end = starts[run + 1];
-    T* row = destination + rows[order[begin]] * cols;
-    for (std::int64_t c = team.rank(); c < cols; c += team.size()) {
-      T sum = row[c];
-      for (std::int32_t i = begin; i < end; ++i) sum += source[order[i] * cols + c];
-      row[c] = sum;
-    }
+    T* row = destination + rows[order[begin]] * cols + first;
+    sum_columns<T>(
+        team, begin, end, least(kSumColumns, cols - first),
+        [&](std::int64_t i, std::int64_t c) { return source[order[i] * cols + first + c]; },
+        [&](std::int64_t c, T sum) { row[c] += sum; });
   }
 };
 

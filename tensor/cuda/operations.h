@@ -85,7 +85,7 @@ struct Lookup {
   /// y[n] = table[rows[n]]: rows (count) of a table of `cols` columns.
   void (*take)(const T* table, const std::int32_t* rows, std::int64_t count, std::int64_t cols,
                T* y);
-  /// destination[row] += source[m] for every m with rows[m] = row, in ascending m. order (M):
+  /// destination[row] += source[m] for every m with rows[m] = row, in fixed order. order (M):
   /// the m sorted by row, then by m; starts (runs+1): where each row's begin in it.
   void (*add)(const std::int32_t* rows, const std::int32_t* order, const std::int32_t* starts,
               std::int64_t runs, const T* source, std::int64_t cols, T* destination);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "tensor/cuda/operations.h"
+#include "tensor/cuda/sums.h"
 #include "tensor/cuda/team.h"
 
 namespace holdfast::cuda {
@@ -63,7 +64,8 @@ struct SumMagnitudes {
   }
 };
 
-/// A team owns one row of the table; rows of a sample are neighbours in its run.
+/// A team owns kSumColumns columns of one row of the table; rows of a sample are neighbours in its
+/// run.
 template <class T>
 struct SampleRows {
   RowRuns runs;
@@ -73,12 +75,17 @@ struct SampleRows {
   std::int64_t cols;
   double* sums;
 
-  constexpr Launch launch() const { return {runs.count, kThreads}; }
+  constexpr Launch launch() const {
+    return {runs.count * pieces(cols, kSumColumns), static_cast<int>(kSumColumns)};
+  }
   template <class Team>
-  constexpr void operator()(Team& team, std::int64_t run) const {
+  constexpr void operator()(Team& team, std::int64_t block) const {
+    const std::int64_t across = pieces(cols, kSumColumns), run = block / across,
+                       first = block % across * kSumColumns,
+                       last = least(cols, first + kSumColumns);
     const std::int32_t begin = runs.starts[run], end = runs.starts[run + 1];
     double* row = sums + runs.rows[runs.order[begin]] * cols;
-    for (std::int64_t c = team.rank(); c < cols; c += team.size()) {
+    for (std::int64_t c = first + team.rank(); c < last; c += team.size()) {
       T gradient = 0;
       for (std::int32_t i = begin; i < end; ++i) {
         const std::int32_t m = runs.order[i];

@@ -8,13 +8,13 @@
 
 namespace holdfast::kernels {
 
-/// x - factor y, rounded once.
+/// x - factor y, in double and then rounded.
 template <class T>
 constexpr T less(T x, double factor, T y) {
   return static_cast<T>(static_cast<double>(x) - factor * static_cast<double>(y));
 }
 
-/// old + factor (x - old), rounded once.
+/// old + factor (x - old), in double and then rounded.
 template <class T>
 constexpr T pulled_back(T x, double factor, T old) {
   const double middle = static_cast<double>(old);
@@ -45,7 +45,7 @@ constexpr double fall(T g, T before, T after) {
   return -(static_cast<double>(g) * (static_cast<double>(after) - static_cast<double>(before)));
 }
 
-/// factor x / divisor, rounded once.
+/// factor x / divisor, in double and then rounded.
 template <class T>
 constexpr T normalised(T x, double factor, double divisor) {
   return static_cast<T>(factor * (static_cast<double>(x) / divisor));
