@@ -235,7 +235,12 @@ TEST_P(WideTeams, ReduceAsTheCpuDoes) {
     std::vector<Tensor> inputs;
     Operation function;
   };
+  std::vector<std::int32_t> rows(50, 1);  // one row's gradient from nearly all
+  rows[7] = 0;
   const std::vector<Case> cases{
+      {"gather",
+       {random_tensor({2, 40}, 4)},
+       [rows](const Vars& v) { return gather(v[0], numbers(rows)); }},
       {"sum", {random_tensor({300, 40}, 1)}, [](const Vars& v) { return sum(v[0], 0); }},
       {"layer_norm",
        {random_tensor({2, 300}, 1), random_tensor({300}, 2), random_tensor({300}, 3)},
