@@ -87,6 +87,20 @@ constexpr void attention_decisions(Team& team, const AttentionBatch<float>& batc
   }
 }
 
+/// Keys [key, key + kTileRows) of the text, as far as it has them, and their values: to matrices
+/// `number` and the next; and what dropout keeps of them for query rows [row, row + count).
+template <int K, class Team>
+constexpr void load_keys(Team& team, const Bf16Tiles<K>& tiles, const AttentionBatch<float>& batch,
+                         const AttentionUnit& unit, std::int64_t row, std::int64_t count,
+                         const TextRows& tokens, std::int64_t key, int number) {
+  const std::int64_t D = batch.channels, keys = least(kTileRows, tokens.count - key),
+                     at = (tokens.begin + key) * batch.ld + unit.head * D;
+  tiles.load(team, batch.k + at, batch.ld, keys, D, tiles.matrix(number));
+  tiles.load(team, batch.v + at, batch.ld, keys, D, tiles.matrix(number + 1));
+  if (batch.dropout.threshold > 0)
+    attention_decisions(team, batch, unit.head, row, count, key, keys, tiles.kept);
+}
+
 /// Unsigned, so that a quotient and remainder are constants but for the lane: else the compiler
 /// keeps both in registers for every element.
 constexpr bool attention_kept(const std::uint32_t* kept, int query, int key) {
@@ -147,11 +161,7 @@ struct AttentionForwardBf16 {
                [&](const Element& at) { sums.max[at] = -std::numeric_limits<float>::infinity(); });
       for (std::int64_t key = 0; key < tokens.count; key += kTileRows) {
         const std::int64_t keys = least(kTileRows, tokens.count - key);
-        const std::int64_t at = (tokens.begin + key) * batch.ld + channel;
-        tiles.load(team, batch.k + at, batch.ld, keys, D, tiles.matrix(1));
-        tiles.load(team, batch.v + at, batch.ld, keys, D, tiles.matrix(2));
-        if (batch.dropout.threshold > 0)
-          attention_decisions(team, batch, unit.head, row, count, key, keys, tiles.kept);
+        load_keys(team, tiles, batch, unit, row, count, tokens, key, 1);
         team.sync();
         if (has_rows) add_keys(team, tiles, strip, keys, sums);
         team.sync();
@@ -243,11 +253,7 @@ struct AttentionQueryGradientBf16 {
       });
       for (std::int64_t key = 0; key < tokens.count; key += kTileRows) {
         const std::int64_t keys = least(kTileRows, tokens.count - key);
-        const std::int64_t at = (tokens.begin + key) * batch.ld + channel;
-        tiles.load(team, batch.k + at, batch.ld, keys, D, tiles.matrix(2));
-        tiles.load(team, batch.v + at, batch.ld, keys, D, tiles.matrix(3));
-        if (batch.dropout.threshold > 0)
-          attention_decisions(team, batch, unit.head, row, count, key, keys, tiles.kept);
+        load_keys(team, tiles, batch, unit, row, count, tokens, key, 2);
         team.sync();
         if (has_rows) add_keys(team, tiles, strip, keys, lse, slope, sum);
         team.sync();
