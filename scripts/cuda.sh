@@ -7,7 +7,7 @@ shift 2
 
 # nvcc of packages from PyPI; nothing, where they cannot be had.
 from_pypi() {
-  scripts/deps.sh python3-venv >&2
+  scripts/deps.sh python3-venv >&2 || return 0
   python3 -m venv "$build/toolkit" >&2 || return 0
   packages=
   for name in nvcc crt runtime cccl; do packages="$packages nvidia-cuda-$name==13.0.*"; done
