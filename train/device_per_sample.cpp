@@ -1,8 +1,8 @@
 #include "train/device_per_sample.h"
 
 #include <algorithm>
-#include <numeric>
 
+#include "autograd/ops/sums.h"
 #include "tensor/cuda/runtime.h"
 
 namespace holdfast {
@@ -56,22 +56,15 @@ void add_magnitudes_on(Device on, SumOf what, const Tensor& gradients, const Ten
 void add_lookups_on(Device on, const SampleOffsets& offsets, SumOf what, const Tensor& ids,
                     const Tensor& delta, const Tensor& sums) {
   const auto rows = ids.read<std::int32_t>();
-  std::vector<std::int32_t> samples(rows.size()), order(rows.size()), starts;
+  std::vector<std::int32_t> samples(rows.size());
   for (std::size_t n = 0; n + 1 < offsets.size(); ++n) {
     std::fill(samples.begin() + offsets[n], samples.begin() + offsets[n + 1],
               static_cast<std::int32_t>(n));
   }
-  std::iota(order.begin(), order.end(), 0);
-  const auto row_of = [rows](std::int32_t m) { return rows[static_cast<std::size_t>(m)]; };
-  std::ranges::stable_sort(order, {}, row_of);
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (i == 0 || row_of(order[i]) != row_of(order[i - 1]))
-      starts.push_back(static_cast<std::int32_t>(i));
-  }
-  const std::int64_t runs = std::ssize(starts);
-  starts.push_back(static_cast<std::int32_t>(order.size()));
+  const ops::RowRuns sorted = ops::row_runs(rows, sums.numel() / delta.size(1));
+  const std::int64_t runs = std::ssize(sorted.starts) - 1;
   const Tensor rows_there = there(on, std::vector<std::int32_t>(rows.begin(), rows.end())),
-               order_there = there(on, order), starts_there = there(on, starts),
+               order_there = there(on, sorted.order), starts_there = there(on, sorted.starts),
                samples_there = there(on, samples);
   dispatch(delta.dtype(), "per-sample sums", [&]<class T>() {
     cuda::table<cuda::PerSample<T>>(on.cuda).rows(

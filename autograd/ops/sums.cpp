@@ -47,33 +47,8 @@ void sum_on(Device on, const T* x, const T* z, std::int64_t outer, std::int64_t 
   cuda::table<cuda::Sums<T>>(on.cuda).middle(x, z, outer, n, inner, partial.data<T>(on), y);
 }
 
-// What scatter_add() sums: places in `rows`, sorted by row and then by place, and where each row's
-// begin.
-struct Runs {
-  std::vector<std::int32_t> order, starts;
-};
-
-// By counting: O(M + rows of the table).
-Runs runs_of(std::span<const std::int32_t> rows, std::int64_t table_rows) {
-  Runs runs;
-  std::vector<std::int32_t> next(static_cast<std::size_t>(table_rows));  // of each row
-  for (const std::int32_t row : rows) ++next[static_cast<std::size_t>(row)];
-  std::int32_t begin = 0;
-  for (std::int32_t& count : next) {
-    if (count > 0) runs.starts.push_back(begin);
-    begin += std::exchange(count, begin);
-  }
-  runs.starts.push_back(begin);
-  runs.order.resize(rows.size());
-  for (std::size_t m = 0; m < rows.size(); ++m) {
-    const std::int32_t at = next[static_cast<std::size_t>(rows[m])]++;
-    runs.order[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(m);
-  }
-  return runs;
-}
-
 template <class T>
-void add_rows_on(Device on, const Tensor& rows, const Runs& sorted, const Tensor& source,
+void add_rows_on(Device on, const Tensor& rows, const RowRuns& sorted, const Tensor& source,
                  const Tensor& destination) {
   const Tensor order = Tensor::from(sorted.order, {std::ssize(sorted.order)}, on),
                starts = Tensor::from(sorted.starts, {std::ssize(sorted.starts)}, on);
@@ -83,7 +58,7 @@ void add_rows_on(Device on, const Tensor& rows, const Runs& sorted, const Tensor
 }
 
 template <class T>
-void add_rows(const Tensor& rows, const Runs& sorted, const Tensor& source,
+void add_rows(const Tensor& rows, const RowRuns& sorted, const Tensor& source,
               const Tensor& destination) {
   const std::int32_t* row = rows.data<std::int32_t>();
   const std::int64_t cols = source.size(1);
@@ -101,6 +76,24 @@ void add_rows(const Tensor& rows, const Runs& sorted, const Tensor& source,
 }
 
 }  // namespace
+
+RowRuns row_runs(std::span<const std::int32_t> rows, std::int64_t table_rows) {
+  RowRuns runs;
+  std::vector<std::int32_t> next(static_cast<std::size_t>(table_rows));  // of each row
+  for (const std::int32_t row : rows) ++next[static_cast<std::size_t>(row)];
+  std::int32_t begin = 0;
+  for (std::int32_t& count : next) {
+    if (count > 0) runs.starts.push_back(begin);
+    begin += std::exchange(count, begin);
+  }
+  runs.starts.push_back(begin);
+  runs.order.resize(rows.size());
+  for (std::size_t m = 0; m < rows.size(); ++m) {
+    const std::int32_t at = next[static_cast<std::size_t>(rows[m])]++;
+    runs.order[static_cast<std::size_t>(at)] = static_cast<std::int32_t>(m);
+  }
+  return runs;
+}
 
 template <class T>
 void sum_middle(Device on, const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner,
@@ -141,7 +134,7 @@ Tensor column_sums(const Tensor& x) {
 void scatter_add(const Tensor& rows, const Tensor& source, const Tensor& destination) {
   const Tensor dense = rows.contiguous();
   const Device on = device_of(dense, source, destination);
-  const Runs sorted = runs_of(dense.read<std::int32_t>(), destination.size(0));
+  const RowRuns sorted = row_runs(dense.read<std::int32_t>(), destination.size(0));
   dispatch(source.dtype(), "scatter", [&]<class T>() {
     on.is_cuda() ? add_rows_on<T>(on, dense, sorted, source, destination)
                  : add_rows<T>(dense, sorted, source, destination);

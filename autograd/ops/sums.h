@@ -3,6 +3,10 @@
 // with the depth of the tree rather than with the length.
 #pragma once
 
+#include <cstdint>
+#include <span>
+#include <vector>
+
 #include "tensor/tensor.h"
 
 namespace holdfast::ops {
@@ -25,6 +29,13 @@ void accumulate(Device on, const T* x, T* y, std::int64_t n);
 
 /// The sum over the rows of x (rows, cols), contiguous -> (cols).
 Tensor column_sums(const Tensor& x);
+
+/// Places in `rows`, sorted by row and then by place, and where each row's begin: as many starts as
+/// rows occur, and the end. By counting, O(M + table_rows); rows are in [0, table_rows).
+struct RowRuns {
+  std::vector<std::int32_t> order, starts;
+};
+RowRuns row_runs(std::span<const std::int32_t> rows, std::int64_t table_rows);
 
 /// destination[rows[m]] += source[m] for m = 0, 1, ...: source (M, cols), rows (M) i32 within the
 /// destination; contiguous. Rows of the destination in parallel, each by one worker in ascending m.
