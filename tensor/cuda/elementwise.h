@@ -115,32 +115,28 @@ struct Erf {
     return dout * (T(0x1.20dd750429b6dp0) * std::exp(-x * x));  // 2/sqrt(pi)
   }
 };
-struct GeluErf {
+// Value and slope of one computation: of Form::at(x).
+template <class Form>
+struct Gelu {
+  template <class T>
+  static constexpr T value(T x) {
+    return Form::at(x).value;
+  }
+  template <class T>
+  static constexpr T gradient(T x, T dout) {
+    return dout * Form::at(x).slope;
+  }
+};
+struct GeluErf : Gelu<GeluErf> {
   template <class T>
   static constexpr Point<T> at(T x) {
     return gelu_erf(x);
   }
-  template <class T>
-  static constexpr T value(T x) {
-    return at(x).value;
-  }
-  template <class T>
-  static constexpr T gradient(T x, T dout) {
-    return dout * at(x).slope;
-  }
 };
-struct GeluTanh {
+struct GeluTanh : Gelu<GeluTanh> {
   template <class T>
   static constexpr Point<T> at(T x) {
     return gelu_tanh(x);
-  }
-  template <class T>
-  static constexpr T value(T x) {
-    return at(x).value;
-  }
-  template <class T>
-  static constexpr T gradient(T x, T dout) {
-    return dout * at(x).slope;
   }
 };
 // Compared so that NaN passes.
