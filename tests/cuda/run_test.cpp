@@ -171,7 +171,7 @@ TEST_P(RunOnDevice, AStepWaitsTwice) {
   };
   const Cost few = cost_of(3), many = cost_of(7);
   EXPECT_EQ(many.waits - few.waits, 4 * 2);
-  EXPECT_LE(many.kernels - few.kernels, 4 * 78);  // two layers
+  EXPECT_EQ(many.kernels - few.kernels, 4 * 78);  // two layers
 }
 
 // Every measure that passes over all weights, where passes_test.cpp has its arithmetic.
